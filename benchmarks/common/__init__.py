@@ -1,0 +1,1 @@
+"""What the scenarios share: workloads, the worker process, the interleaving runner, the report."""

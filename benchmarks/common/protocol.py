@@ -1,0 +1,66 @@
+"""The shape that every competitor and every scenario file has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Skipped(Exception):
+    """A competitor cannot run here; the message is the reason that the table prints."""
+
+
+def nothing() -> None:
+    """The `finish` of competitors whose calls are done when they return."""
+
+
+@dataclass
+class Competitor:
+    """One learner, built and ready to be called.
+
+    A competitor file offers `VARIANTS: tuple[str, ...]`, `build(variant, workload) -> Competitor`
+    and, where it needs more than one core, `CORES: int`.
+    """
+
+    call: Callable[[Any, Any], Any]  # learns from one pair of arguments, returns its loss(es)
+    arguments: Sequence[tuple[Any, Any]]  # the pairs in order; the worker cycles through them
+    examples_per_call: int = 1
+    finish: Callable[[], None] = nothing  # waits for work that a call may have queued
+    # The rule that `benchmarks.common.reference` replays to check the losses; None: not checked.
+    rule: str | None = "sgd"
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One line of the verdict: time per example of `above` over that of `below`.
+
+    An entry is "competitor:variant", or "competitor" for the fastest of its variants.
+    """
+
+    workload: str
+    above: str
+    below: str
+    at_least: float | None = None
+    at_most: float | None = None
+    aim: float | None = None
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What one folder measures; its `__init__.py` names it SCENARIO."""
+
+    name: str
+    title: str
+    workloads: tuple[str, ...]
+    competitors: tuple[str, ...]
+    ratios: tuple[Ratio, ...] = ()
+    seconds_per_round: float = 0.12  # a round of one entry ends at the first of these two limits
+    examples_per_round: int = 1_000_000
+    rounds: int = 7
+    warm_up_examples: int = 200
+    unit: str = "us/example"  # "us/example", "ns/call", "examples/s" or "GB/s"
+    # An entry's share of the bytes that one call moves, for "GB/s".
+    bytes_per_call: Callable[[str], float] | None = None
+    only: dict[str, tuple[str, ...]] = field(default_factory=dict)  # competitor -> its workloads

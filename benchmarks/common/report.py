@@ -1,0 +1,147 @@
+"""Tables for the terminal and the JSON that is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.common.runner import OURS, Result, Row, Verdict, fastest
+
+
+
+def show(result: Result, plain: bool = False) -> None:
+    """One table of entries and one of ratios; rich where it is installed, plain text elsewhere."""
+    table = _rich_table if not plain else _plain_table
+    scenario = result.scenario
+    rows = [_cells(result, row) for row in _in_order(result)]
+    for workload, entry, reason in _missing(result):
+        rows.append((workload, entry, reason, "", "", "", "", ""))
+    unit = scenario.unit
+    heads = ("workload", "entry", unit, "p99", "p99.9", "per second", "/ streamdl", "loss check")
+    table(f"{scenario.name}: {scenario.title}", heads, rows)
+    if result.verdicts:
+        table(
+            f"{scenario.name}: ratios within this run (median of the rounds)",
+            ("workload", "ratio", "measured", "rounds from..to", "asked", "aim", ""),
+            [_verdict_cells(verdict) for verdict in result.verdicts],
+        )
+
+
+def _in_order(result: Result) -> list[Row]:
+    """By workload in the scenario's order, fastest first."""
+    measured = [row for row in result.rows if row.summary is not None]
+    order = {name: index for index, name in enumerate(result.scenario.workloads)}
+
+    def key(row: Row) -> tuple[int, float]:
+        assert row.summary is not None
+        return order[row.workload], row.summary.median
+
+    return sorted(measured, key=key)
+
+
+def _missing(result: Result) -> list[tuple[str, str, str]]:
+    """(workload, entry, reason); a competitor that is absent altogether takes one line."""
+    seen: dict[tuple[str, str], list[str]] = {}
+    for row in result.rows:
+        if row.reason:
+            seen.setdefault((row.label, row.reason), []).append(row.workload)
+    return [(",".join(names), label, reason) for (label, reason), names in seen.items()]
+
+
+def _cells(result: Result, row: Row) -> tuple[str, ...]:
+    summary = row.summary
+    assert summary is not None
+    ours = fastest(result.rows, row.workload, OURS)
+    against = "" if ours is None else f"{summary.median / ours.median:.2f}"
+    checked = "" if row.deviation is None else f"{row.deviation:.0e}"
+    unit, total = result.scenario.unit, result.scenario.bytes_per_call
+    if unit == "GB/s" and total is not None:
+        moved = total(row.workload)
+        values = [f"{moved / t:.1f}" for t in (summary.median, summary.p99, summary.p999)]
+        against = ""
+    else:
+        scale = 1.0 if unit.startswith("ns") else 1e-3
+        values = [_figure(t * scale) for t in (summary.median, summary.p99, summary.p999)]
+    rate = f"{1e9 / summary.median:,.0f}"
+    return (row.workload, row.label, *values, rate, against, checked)
+
+
+def _figure(value: float) -> str:
+    digits = 3 if value < 10 else 2 if value < 100 else 1
+    return f"{value:,.{digits}f}"
+
+
+def _verdict_cells(verdict: Verdict) -> tuple[str, ...]:
+    asked = verdict.ratio
+    if asked.at_least is not None:
+        bound = f">= {asked.at_least:g}"
+    elif asked.at_most is not None:
+        bound = f"<= {asked.at_most:g}"
+    else:
+        bound = ""
+    aim = "" if asked.aim is None else f"{asked.aim:g}"
+    judged = {True: "met", False: "MISSED", None: ""}[verdict.met]
+    return (
+        asked.workload,
+        asked.words or f"{asked.above} / {asked.below}",
+        f"{verdict.value:.2f}",
+        f"{verdict.least:.2f}..{verdict.greatest:.2f}",
+        bound,
+        aim,
+        judged,
+    )
+
+
+def _plain_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [
+        max(len(head), *(len(row[index]) for row in rows)) if rows else len(head)
+        for index, head in enumerate(heads)
+    ]
+    print(f"\n{title}")
+    for row in (heads, ["-" * width for width in widths], *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _rich_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    try:
+        from rich.console import Console
+        from rich.table import Table
+    except ImportError:
+        return _plain_table(title, heads, rows)
+    table = Table(title=title, title_justify="left")
+    for index, head in enumerate(heads):
+        table.add_column(head, justify="left" if index < 2 else "right", overflow="fold")
+    for row in rows:
+        ours = row[1].startswith(OURS + ":")
+        table.add_row(*row, style="bold" if ours else "red" if row[-1] == "MISSED" else None)
+    Console().print(table)
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """Everything of one scenario: nanoseconds per example, medians of every round, ratios."""
+    return {
+        "title": result.scenario.title,
+        "entries": [
+            {
+                "workload": row.workload,
+                "competitor": row.competitor,
+                "variant": row.variant,
+                "deviation_from_float64": row.deviation,
+                "missing_because": row.reason or None,
+                "ns_per_example": row.summary and dataclasses.asdict(row.summary),
+            }
+            for row in result.rows
+        ],
+        "ratios": [
+            {
+                **dataclasses.asdict(verdict.ratio),
+                "measured": verdict.value,
+                "least": verdict.least,
+                "greatest": verdict.greatest,
+                "met": verdict.met,
+            }
+            for verdict in result.verdicts
+        ],
+        "competitors": result.details,
+    }

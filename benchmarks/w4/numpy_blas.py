@@ -1,0 +1,5 @@
+"""W4 with NumPy and BLAS, every array written in place."""
+
+from benchmarks.common.numpy_network import VARIANTS, build
+
+__all__ = ["VARIANTS", "build"]

@@ -1,0 +1,52 @@
+// Fills the table of one instruction set. Included once by each file that is compiled for a set.
+#pragma once
+
+#include "kernels/cpu/losses.h"
+#include "kernels/cpu/units.h"
+#include "kernels/cpu/update.h"
+#include "rules/optimizers/list.h"
+
+STREAMDL_BEGIN
+
+// The sixteen modes of a rule. Incoming sums imply outgoing ones, so a quarter of them coincide.
+template <class Rule, class T>
+constexpr RuleKernels<T> rule_kernels() {
+  RuleKernels<T> k{};
+#define STREAMDL_MODE(m) k.update[m] = &update<Rule, (m) & 8 ? ((m) | 4) : (m), T>;
+  STREAMDL_MODE(0) STREAMDL_MODE(1) STREAMDL_MODE(2) STREAMDL_MODE(3)
+  STREAMDL_MODE(4) STREAMDL_MODE(5) STREAMDL_MODE(6) STREAMDL_MODE(7)
+  STREAMDL_MODE(8) STREAMDL_MODE(9) STREAMDL_MODE(10) STREAMDL_MODE(11)
+  STREAMDL_MODE(12) STREAMDL_MODE(13) STREAMDL_MODE(14) STREAMDL_MODE(15)
+#undef STREAMDL_MODE
+  k.update_stored[0] = &update_stored<Rule, false, T>;
+  k.update_stored[1] = &update_stored<Rule, true, T>;
+  return k;
+}
+
+template <class T>
+const Kernels<T>& table() {
+#define STREAMDL_RULE(Rule) rule_kernels<Rule, T>(),
+  static constexpr RuleKernels<T> rules[] = {STREAMDL_OPTIMIZERS(STREAMDL_RULE)};
+#undef STREAMDL_RULE
+#define STREAMDL_VALUE(A, name, gain) &activate<A, T>,
+#define STREAMDL_SLOPE(A, name, gain) &activate_back<A, T>,
+#define STREAMDL_UTILITY(U, name) &utility<U, T>,
+  static constexpr Kernels<T> kernels = {
+      &copy_finite<T>, &all_finite<T>, &largest<T>, &list_active<T>,
+      &forward<T>, &backward<T>, &absolute_sum<T>, &accumulate<T>,
+      {STREAMDL_ACTIVATIONS(STREAMDL_VALUE)},
+      {STREAMDL_ACTIVATIONS(STREAMDL_SLOPE)},
+      &normalize<T>, &normalize_back<T>, &affine<T>, &drop<T>, &multiply<T>,
+      {&elementwise_loss<SquaredError, T>, &cross_entropy<T>, &elementwise_loss<BinaryCrossEntropy, T>,
+       &elementwise_loss<Huber, T>},
+      &perturb<T>,
+      {STREAMDL_UTILITIES(STREAMDL_UTILITY)},
+      rules,
+  };
+#undef STREAMDL_VALUE
+#undef STREAMDL_SLOPE
+#undef STREAMDL_UTILITY
+  return kernels;
+}
+
+STREAMDL_END

@@ -1,0 +1,159 @@
+// The fused pass: per weight read once, contribute to the source's error, update, sum, write once.
+#pragma once
+
+#include "kernels/cpu/dense.h"
+#include "rules/context.h"
+
+STREAMDL_BEGIN
+
+// Rows per pass. Four rows share the loads of delta and hide the latency of their dot products; rules
+// with fields fill the registers with fewer.
+template <class Rule>
+inline constexpr int kRowsPerPass = Rule::field_count == 0 ? 4 : Rule::field_count == 1 ? 2 : 1;
+
+template <class Rule>
+inline constexpr int kHypersOf = sizeof(Rule::hypers) / sizeof(Rule::hypers[0]);
+
+template <class Rule, bool kDecay, class V>
+using ContextOf = Context<V, kHypersOf<Rule>, kDecay>;
+
+template <class Rule, bool kDecay, class V>
+STREAMDL_HD ContextOf<Rule, kDecay, V> make_context(const double* hyper) {
+  ContextOf<Rule, kDecay, V> c;
+  using T = Number<V>;
+  for (int i = 0; i < kHypersOf<Rule>; ++i) c.hyper[i] = V((T)hyper[i]);
+  c.weight_decay = V((T)hyper[kHypersOf<Rule>]);
+  c.decoupled_weight_decay = V((T)hyper[kHypersOf<Rule> + 1]);
+  c.correction[0] = c.correction[1] = V(1);
+  return c;
+}
+
+// One vector of weights at `p`, its fields `columns` further on each. A weight whose new value or field
+// would not be finite keeps all its old ones, and is counted.
+template <class Rule, class V, class T, class G, class C>
+STREAMDL_HD V update_vector(T* p, int columns, V w, const G& g, V d, const C& c, V& largest,
+                            uint64_t& cancelled) {
+  if constexpr (Rule::field_count == 0) {
+    Rule::apply(w, g, d, (V*)nullptr, c);
+    store(p, w);
+    return w;
+  } else {
+    constexpr int kFields = Rule::field_count;
+    V before[kFields], f[kFields];
+    for (int k = 0; k < kFields; ++k) f[k] = before[k] = load(p + (k + 1) * columns);
+    const V old = w;
+    Rule::apply(w, g, d, f, c);
+    V zero = w * V(0);
+    for (int k = 0; k < kFields; ++k) zero = fma(f[k], V(0), zero);
+    const auto sound = zero == V(0);
+    if (!all(sound)) [[unlikely]] {
+      w = select(sound, w, old);
+      for (int k = 0; k < kFields; ++k) f[k] = select(sound, f[k], before[k]);
+      cancelled += (uint64_t)(V::width - __builtin_popcount(to_bits(sound)));
+    }
+    store(p, w);
+    for (int k = 0; k < kFields; ++k) store(p + (k + 1) * columns, f[k]);
+    largest = max(abs(w), largest);
+    return w;
+  }
+}
+
+template <class Rule, unsigned kMode, int kRows, class T>
+STREAMDL_HD void update_rows(UpdateArgs<T>& a, const int32_t* rows, bool more, Lanes<T>& largest) {
+  using V = Lanes<T>;
+  constexpr bool propagate = kMode & kPropagate;
+  constexpr bool incoming = kMode & kIncomingSums;
+  constexpr bool outgoing = (kMode & kOutgoingSums) || incoming;
+  auto c = make_context<Rule, (kMode & kDecay) != 0, V>(a.hyper);
+  V x[kRows], square[kRows], dot[kRows], squared_dot[kRows], total[kRows];
+  T* row[kRows];
+  const T* next[kRows];
+  V row_correction[kRows][kMaxClocks];
+  for (int r = 0; r < kRows; ++r) {
+    x[r] = V(a.x[rows[r]]);
+    square[r] = x[r] * x[r];
+    dot[r] = squared_dot[r] = total[r] = V(0);
+    row[r] = a.weights + rows[r] * a.row_stride;
+    next[r] = more ? a.weights + rows[r + kRows] * a.row_stride : row[r];
+    for (int k = 0; k < Rule::clock_count; ++k)
+      row_correction[r][k] = V(a.row_correction[k] ? a.row_correction[k][rows[r]] : T(1));
+  }
+  for (int j = 0; j < a.columns; j += V::width) {
+    const V delta = load(a.delta + j);
+    V s(0), change(0);
+    if constexpr (Rule::uses_sensitivity) s = load(a.sensitivity + j);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      if (a.streaming) __builtin_prefetch(next[r] + j, 1);
+      const V old = load(row[r] + j);
+      if constexpr (propagate) {
+        dot[r] = fma(old, delta, dot[r]);
+        if constexpr (Rule::uses_sensitivity) squared_dot[r] = fma(old * old, s, squared_dot[r]);
+      }
+      for (int k = 0; k < Rule::clock_count; ++k)
+        c.correction[k] = max(row_correction[r][k], load(a.column_correction[k] + j));
+      const V w = update_vector<Rule>(row[r] + j, a.columns, old, OuterProduct<V>{x[r], delta},
+                                      square[r] * s, c, largest, a.cancelled);
+      if constexpr (outgoing) total[r] = total[r] + abs(w);
+      if constexpr (incoming) change = change + (abs(w) - abs(old));
+    }
+    if constexpr (incoming) store(a.incoming_change + j, load(a.incoming_change + j) + change);
+  }
+  // Four sums at a time, for the rows that there are.
+  T out[4];
+  const V none(0);
+  if constexpr (propagate) {
+    sum4(dot[0], kRows > 1 ? dot[kRows > 1] : none, kRows > 2 ? dot[kRows > 2 ? 2 : 0] : none,
+         kRows > 3 ? dot[kRows > 3 ? 3 : 0] : none, out);
+    for (int r = 0; r < kRows; ++r) a.input_delta[rows[r]] = out[r];
+    if constexpr (Rule::uses_sensitivity)
+      for (int r = 0; r < kRows; ++r) a.input_sensitivity[rows[r]] = sum(squared_dot[r]);
+  }
+  if constexpr (outgoing) {
+    sum4(total[0], kRows > 1 ? total[kRows > 1] : none, kRows > 2 ? total[kRows > 2 ? 2 : 0] : none,
+         kRows > 3 ? total[kRows > 3 ? 3 : 0] : none, out);
+    for (int r = 0; r < kRows; ++r) a.outgoing_sum[rows[r]] = out[r];
+  }
+}
+
+template <class Rule, unsigned kMode, class T>
+void update(UpdateArgs<T>& a) {
+  using V = Lanes<T>;
+  constexpr int kRows = kRowsPerPass<Rule>;
+  V largest(a.largest);
+  int i = 0;
+  for (; i + kRows <= a.row_count; i += kRows)
+    update_rows<Rule, kMode, kRows>(a, a.rows + i, i + 2 * kRows <= a.row_count, largest);
+  for (; kRows > 1 && i < a.row_count; ++i) update_rows<Rule, kMode, 1>(a, a.rows + i, false, largest);
+  if (a.bias) {
+    auto c = make_context<Rule, (kMode & kDecay) != 0, V>(a.hyper);
+    for (int j = 0; j < a.columns; j += V::width) {
+      for (int k = 0; k < Rule::clock_count; ++k) c.correction[k] = load(a.column_correction[k] + j);
+      V s(0);
+      if constexpr (Rule::uses_sensitivity) s = load(a.sensitivity + j);
+      update_vector<Rule>(a.bias + j, a.columns, load(a.bias + j),
+                          OuterProduct<V>{V(1), load(a.delta + j)}, s, c, largest, a.cancelled);
+    }
+  }
+  a.largest = maximum(largest);
+}
+
+template <class Rule, bool kDecay, class T>
+void update_stored(StoredUpdateArgs<T>& a) {
+  using V = Lanes<T>;
+  auto c = make_context<Rule, kDecay, V>(a.hyper);
+  V largest(a.largest);
+  for (int j = 0; j < a.columns; j += V::width) {
+    for (int k = 0; k < Rule::clock_count; ++k) {
+      const V column = load(a.column_correction[k] + j);
+      c.correction[k] = a.row_correction ? max(V(a.row_correction[k]), column) : column;
+    }
+    const V d = a.sensitivity ? load(a.sensitivity + j) : V(0);
+    const V w = update_vector<Rule>(a.weights + j, a.columns, load(a.weights + j),
+                                    Stored<V>{load(a.gradient + j)}, d, c, largest, a.cancelled);
+    largest = max(abs(w), largest);
+  }
+  a.largest = maximum(largest);
+}
+
+STREAMDL_END

@@ -1,0 +1,185 @@
+// The interface of floor 2: plain structs and one table of function pointers per instruction set.
+//
+// All rows are 64-byte aligned and padded to whole vectors; padding holds zeros and stays zero.
+// Kernels allocate nothing, lock nothing and throw nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace streamdl {
+
+enum class Activation { linear, relu, leaky_relu, elu, gelu, silu, tanh, sigmoid, softplus, count };
+enum class Utility {
+  contribution, weight, adaptation, zero_contribution, adaptable_contribution, feature_by_input, count
+};
+enum class Loss { squared_error, cross_entropy, binary_cross_entropy, huber, count };
+
+inline constexpr int kMaxHypers = 16;
+inline constexpr int kMaxClocks = 2;
+inline constexpr size_t kAlignment = 64;
+
+// Lanes of one vector: 16 floats or 8 doubles.
+template <class T>
+inline constexpr int kLanes = 64 / (int)sizeof(T);
+template <class T>
+constexpr int padded(int n) {
+  return (n + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
+}
+
+// out = bias + sum over rows of x[row] * weights[row, :], in groups of four rows, for a range of columns.
+template <class T>
+struct ForwardArgs {
+  const T* weights;      // row j at weights + j * row_stride
+  ptrdiff_t row_stride;
+  const int32_t* rows;   // active rows, ascending
+  int row_count;
+  const T* x;            // (inputs)
+  const T* bias;         // (columns), or null
+  T* out;                // (columns)
+  int begin, end;        // columns of this call, whole vectors
+  bool streaming;        // the weights exceed the second-level cache: sweep whole rows
+};
+
+// The fused pass back over rows of outgoing weights: each weight is read once, gives its contribution to
+// the error of its source unit, is updated with its fields, adds to its unit's sums, and is written once.
+template <class T>
+struct UpdateArgs {
+  T* weights;            // row j at weights + j * row_stride: [w | field 0 | field 1 | ...]
+  ptrdiff_t row_stride;
+  int columns;           // padded; also the distance between a weight and its fields
+  const int32_t* rows;
+  int row_count;
+  const T* x;            // (inputs) activation of each source unit
+  const T* delta;        // (columns) dL/d(pre-activation)
+  const T* sensitivity;  // (columns) or null
+  T* bias;               // row [b | fields] with x = 1, or null
+  const T* row_correction[kMaxClocks];     // (inputs) 1 / (1 - beta^t) of the source units, or null
+  const T* column_correction[kMaxClocks];  // (columns)
+  T* input_delta;        // (inputs) sum over columns of w * delta, from the weights before the update
+  T* input_sensitivity;  // (inputs) sum over columns of w^2 * sensitivity
+  T* outgoing_sum;       // (inputs) sum of |w| after the update
+  T* incoming_change;    // (columns) accumulates |w after| - |w before|
+  const double* hyper;   // of the rule, then the common ones
+  bool streaming;        // prefetch the next rows
+  T largest;             // in and out: the largest |w| seen (rules with fields)
+  uint64_t cancelled;    // in and out: updates cancelled because a field would not be finite
+};
+
+// One row of parameters whose gradient lies in memory: biases and layer-norm parameters, minibatches.
+template <class T>
+struct StoredUpdateArgs {
+  T* weights;            // [w | fields]
+  int columns;
+  const T* gradient;     // (columns)
+  const T* sensitivity;  // (columns) d itself, or null
+  const T* row_correction;     // (clocks) of the source unit, or null
+  const T* column_correction[kMaxClocks];
+  const double* hyper;
+  T largest;
+  uint64_t cancelled;
+};
+
+// One step of the utilities of a hidden layer: f = decay f + (1 - decay) h; u = decay u + (1 - decay) y.
+template <class T>
+struct UtilityArgs {
+  int units;
+  T decay;
+  T* utility;               // u
+  T* mean_activation;       // f, or null where the kind does not use it
+  const T* correction;      // 1 / (1 - decay^age), with mean_activation
+  const T* activation;      // h
+  const T* magnitude;       // |h| or |h - f/c| as means over a minibatch, or null: computed from h
+  const T* outgoing_sum;    // sum of |outgoing weights|, or null
+  const T* incoming_sum;    // sum of |incoming weights|, or null
+  T outgoing_scale, incoming_scale;  // 1 / how many
+};
+
+// What the fused pass is asked to do; an index into RuleKernels::update.
+enum UpdateMode : unsigned {
+  kPropagate = 1,      // compute input_delta (and input_sensitivity)
+  kDecay = 2,          // weight_decay or decoupled_weight_decay is not 0
+  kOutgoingSums = 4,   // outgoing_sum
+  kIncomingSums = 8,   // outgoing_sum and incoming_change
+  kUpdateModes = 16,
+};
+
+template <class T>
+struct RuleKernels {
+  void (*update[kUpdateModes])(UpdateArgs<T>&);
+  void (*update_stored[2])(StoredUpdateArgs<T>&);  // [with decay]
+};
+
+template <class T>
+struct LossResult {
+  bool finite;
+  double loss;
+  T largest_delta;
+};
+
+// One table per instruction set and number type.
+template <class T>
+struct Kernels {
+  // Copies n numbers into a padded vector; false where one is not finite. `largest` is max |x|.
+  bool (*copy_finite)(const T* in, T* out, int n, T* largest);
+  bool (*all_finite)(const T* in, int padded_count);
+  T (*largest)(const T* in, int padded_count);
+  // Ascending indices of the numbers that are not 0; returns how many. `out` has room for 16 more.
+  int (*list_active)(const T* in, int padded_count, int32_t* out);
+
+  void (*forward)(const ForwardArgs<T>&);
+  // input_delta[row] = sum of w * delta; with `squared`, of w^2 * delta. Reads only.
+  void (*backward)(const UpdateArgs<T>&, bool squared);
+  // Sums of |w| of one row.
+  T (*absolute_sum)(const T* row, int columns);
+  // gradient += x * delta, one row.
+  void (*accumulate)(T* gradient, T x, const T* delta, int columns);
+
+  // value(a); false where a is not finite.
+  bool (*activate[(int)Activation::count])(const T* a, T* h, int n);
+  // in_delta = out_delta * slope; in_sensitivity = out_sensitivity * slope^2 where given.
+  void (*activate_back[(int)Activation::count])(const T* a, const T* h, const T* out_delta, T* in_delta,
+                                                const T* out_sensitivity, T* in_sensitivity, int n);
+
+  // (a - mean) / sqrt(variance + 1e-5); false where the result is not finite.
+  bool (*normalize)(const T* a, T* normalized, T* inverse_deviation, int n);
+  void (*normalize_back)(const T* normalized, T inverse_deviation, const T* out_delta, T* in_delta,
+                         const T* out_sensitivity, T* in_sensitivity, int n);
+  // out = gain * normalized + shift.
+  bool (*affine)(const T* normalized, const T* gain, const T* shift, T* out, int n);
+
+  // 0 with probability `rate`, else in / (1 - rate); `gate` holds the factor used.
+  bool (*drop)(const T* in, T* out, T* gate, int n, double rate, const uint32_t* counter, const uint32_t* key);
+  // out = a * b.
+  void (*multiply)(const T* a, const T* b, T* out, int n);
+
+  // Loss, delta and curvature (or null) of the outputs. `target` is (n), or null with `label`.
+  LossResult<T> (*loss[(int)Loss::count])(const T* output, const T* target, int label, int n, T* delta,
+                                          T* curvature);
+
+  // w = (1 - shrink) w + noise N(0,1) for the n weights of a row; returns max |w|.
+  T (*perturb)(T* row, int n, double shrink, double noise, const uint32_t* counter, const uint32_t* key);
+
+  // By Utility; the formulas are in rules/units/continual_backprop.h.
+  void (*utility[(int)Utility::count])(const UtilityArgs<T>&);
+
+  // In the order of STREAMDL_OPTIMIZERS.
+  const RuleKernels<T>* rules;
+};
+
+// The kernels of one instruction set: "scalar", "avx2", "avx512" or "neon".
+struct InstructionSet {
+  const char* name;
+  bool (*available)();
+  const Kernels<float>& (*single)();
+  const Kernels<double>& (*twice)();
+};
+
+template <class T>
+const Kernels<T>& kernels_of(const InstructionSet& set);
+template <>
+inline const Kernels<float>& kernels_of<float>(const InstructionSet& set) { return set.single(); }
+template <>
+inline const Kernels<double>& kernels_of<double>(const InstructionSet& set) { return set.twice(); }
+
+}  // namespace streamdl

@@ -1,0 +1,179 @@
+// The vector type without any vector instructions: the plain version that every other set must equal.
+//
+// Lanes<float> has 16 lanes and Lanes<double> has 8 on every instruction set; sums run down a fixed
+// tree, so all sets give the same bits.
+#pragma once
+
+#include "math/number.h"
+
+STREAMDL_BEGIN
+
+template <class T>
+struct Lanes {
+  static constexpr int width = 64 / (int)sizeof(T);
+  T lane[width];
+
+  // One truth value per lane.
+  struct Mask {
+    bool lane[width];
+  };
+
+  Lanes() = default;
+  STREAMDL_HD Lanes(T a) {
+    for (int i = 0; i < width; ++i) lane[i] = a;
+  }
+};
+
+template <class T>
+struct NumberOf<Lanes<T>> {
+  using type = T;
+};
+
+//---------------------------------------------------------------------------- load and store
+
+// Any address; rows of weights are 64-byte aligned, so this costs nothing there.
+template <class T>
+STREAMDL_HD Lanes<T> load(const T* p) {
+  Lanes<T> r;
+  for (int i = 0; i < r.width; ++i) r.lane[i] = p[i];
+  return r;
+}
+template <class T>
+STREAMDL_HD void store(T* p, Lanes<T> a) {
+  for (int i = 0; i < a.width; ++i) p[i] = a.lane[i];
+}
+
+//---------------------------------------------------------------------------- lane by lane
+
+#define STREAMDL_EACH(expression)                              \
+  Lanes<T> r;                                                  \
+  for (int i = 0; i < Lanes<T>::width; ++i) r.lane[i] = (expression); \
+  return r
+#define STREAMDL_EACH_MASK(expression)                         \
+  typename Lanes<T>::Mask r;                                   \
+  for (int i = 0; i < Lanes<T>::width; ++i) r.lane[i] = (expression); \
+  return r
+
+template <class T> STREAMDL_HD Lanes<T> operator+(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH(a.lane[i] + b.lane[i]); }
+template <class T> STREAMDL_HD Lanes<T> operator-(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH(a.lane[i] - b.lane[i]); }
+template <class T> STREAMDL_HD Lanes<T> operator*(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH(a.lane[i] * b.lane[i]); }
+template <class T> STREAMDL_HD Lanes<T> operator/(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH(a.lane[i] / b.lane[i]); }
+template <class T> STREAMDL_HD Lanes<T> operator-(Lanes<T> a) { STREAMDL_EACH(-a.lane[i]); }
+template <class T> STREAMDL_HD Lanes<T> fma(Lanes<T> a, Lanes<T> b, Lanes<T> c) { STREAMDL_EACH(fma(a.lane[i], b.lane[i], c.lane[i])); }
+template <class T> STREAMDL_HD Lanes<T> sqrt(Lanes<T> a) { STREAMDL_EACH(sqrt(a.lane[i])); }
+template <class T> STREAMDL_HD Lanes<T> abs(Lanes<T> a) { STREAMDL_EACH(abs(a.lane[i])); }
+template <class T> STREAMDL_HD Lanes<T> min(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH(min(a.lane[i], b.lane[i])); }
+template <class T> STREAMDL_HD Lanes<T> max(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH(max(a.lane[i], b.lane[i])); }
+template <class T> STREAMDL_HD Lanes<T> copysign(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH(copysign(a.lane[i], b.lane[i])); }
+template <class T> STREAMDL_HD Lanes<T> round(Lanes<T> a) { STREAMDL_EACH(round(a.lane[i])); }
+template <class T> STREAMDL_HD Lanes<T> scale(Lanes<T> a, Lanes<T> n) { STREAMDL_EACH(scale(a.lane[i], n.lane[i])); }
+template <class T> STREAMDL_HD Lanes<T> split(Lanes<T> a, Lanes<T>& n) { STREAMDL_EACH(split(a.lane[i], n.lane[i])); }
+
+template <class T> STREAMDL_HD typename Lanes<T>::Mask operator<(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH_MASK(a.lane[i] < b.lane[i]); }
+template <class T> STREAMDL_HD typename Lanes<T>::Mask operator<=(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH_MASK(a.lane[i] <= b.lane[i]); }
+template <class T> STREAMDL_HD typename Lanes<T>::Mask operator>(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH_MASK(a.lane[i] > b.lane[i]); }
+template <class T> STREAMDL_HD typename Lanes<T>::Mask operator>=(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH_MASK(a.lane[i] >= b.lane[i]); }
+template <class T> STREAMDL_HD typename Lanes<T>::Mask operator==(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH_MASK(a.lane[i] == b.lane[i]); }
+template <class T> STREAMDL_HD typename Lanes<T>::Mask operator!=(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH_MASK(a.lane[i] != b.lane[i]); }
+
+#undef STREAMDL_EACH
+#undef STREAMDL_EACH_MASK
+
+template <class T>
+STREAMDL_HD Lanes<T> select_lanes(const bool* mask, Lanes<T> a, Lanes<T> b) {
+  Lanes<T> r;
+  for (int i = 0; i < r.width; ++i) r.lane[i] = mask[i] ? a.lane[i] : b.lane[i];
+  return r;
+}
+STREAMDL_HD Lanes<float> select(Lanes<float>::Mask m, Lanes<float> a, Lanes<float> b) { return select_lanes(m.lane, a, b); }
+STREAMDL_HD Lanes<double> select(Lanes<double>::Mask m, Lanes<double> a, Lanes<double> b) { return select_lanes(m.lane, a, b); }
+
+// Bit i is lane i.
+template <int n>
+STREAMDL_HD uint32_t mask_bits(const bool (&mask)[n]) {
+  uint32_t bits = 0;
+  for (int i = 0; i < n; ++i) bits |= (uint32_t)mask[i] << i;
+  return bits;
+}
+STREAMDL_HD uint32_t to_bits(Lanes<float>::Mask m) { return mask_bits(m.lane); }
+STREAMDL_HD uint32_t to_bits(Lanes<double>::Mask m) { return mask_bits(m.lane); }
+STREAMDL_HD bool any(Lanes<float>::Mask m) { return to_bits(m) != 0; }
+STREAMDL_HD bool any(Lanes<double>::Mask m) { return to_bits(m) != 0; }
+STREAMDL_HD bool all(Lanes<float>::Mask m) { return to_bits(m) == 0xffffu; }
+STREAMDL_HD bool all(Lanes<double>::Mask m) { return to_bits(m) == 0xffu; }
+
+//---------------------------------------------------------------------------- across lanes
+
+// The fixed tree: lane i + lane i + width/2, then width/4, ... On every instruction set.
+template <class T>
+STREAMDL_HD T sum(Lanes<T> a) {
+  for (int half = a.width / 2; half; half /= 2)
+    for (int i = 0; i < half; ++i) a.lane[i] = a.lane[i] + a.lane[i + half];
+  return a.lane[0];
+}
+// Four sums at once, each the same tree; a vector set can transpose instead of reducing four times.
+template <class T>
+STREAMDL_HD void sum4(Lanes<T> a, Lanes<T> b, Lanes<T> c, Lanes<T> d, T (&out)[4]) {
+  out[0] = sum(a);
+  out[1] = sum(b);
+  out[2] = sum(c);
+  out[3] = sum(d);
+}
+// The largest lane of a vector without NaN.
+template <class T>
+STREAMDL_HD T maximum(Lanes<T> a) {
+  for (int half = a.width / 2; half; half /= 2)
+    for (int i = 0; i < half; ++i) a.lane[i] = max(a.lane[i], a.lane[i + half]);
+  return a.lane[0];
+}
+
+//---------------------------------------------------------------------------- 32-bit words, for random numbers
+
+// Sixteen unsigned 32-bit words.
+struct Words {
+  static constexpr int width = 16;
+  uint32_t lane[width];
+  Words() = default;
+  STREAMDL_HD Words(uint32_t a) {
+    for (int i = 0; i < width; ++i) lane[i] = a;
+  }
+};
+STREAMDL_HD Words iota() {  // 0, 1, 2, ..., 15
+  Words r;
+  for (int i = 0; i < 16; ++i) r.lane[i] = (uint32_t)i;
+  return r;
+}
+STREAMDL_HD Words operator+(Words a, Words b) {
+  for (int i = 0; i < 16; ++i) a.lane[i] += b.lane[i];
+  return a;
+}
+STREAMDL_HD Words operator^(Words a, Words b) {
+  for (int i = 0; i < 16; ++i) a.lane[i] ^= b.lane[i];
+  return a;
+}
+// The 64-bit product of every lane with one number, as its high and low words.
+STREAMDL_HD Words multiply(Words a, uint32_t b, Words& high) {
+  Words low;
+  for (int i = 0; i < 16; ++i) {
+    const uint64_t product = (uint64_t)a.lane[i] * b;
+    high.lane[i] = (uint32_t)(product >> 32);
+    low.lane[i] = (uint32_t)product;
+  }
+  return low;
+}
+// (a >> 8) * 2^-24, uniform in [0, 1): exact in float.
+STREAMDL_HD Lanes<float> to_unit(Words a) {
+  Lanes<float> r;
+  for (int i = 0; i < 16; ++i) r.lane[i] = (float)(a.lane[i] >> 8) * 0x1p-24f;
+  return r;
+}
+
+// The sixteen floats as two times eight doubles.
+STREAMDL_HD void widen(Lanes<float> a, Lanes<double>& first, Lanes<double>& second) {
+  for (int i = 0; i < 8; ++i) {
+    first.lane[i] = (double)a.lane[i];
+    second.lane[i] = (double)a.lane[i + 8];
+  }
+}
+
+STREAMDL_END

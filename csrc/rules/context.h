@@ -1,0 +1,47 @@
+// What an update rule sees of the step it belongs to: the gradient, the decay, the hyper-parameters.
+#pragma once
+
+#include "math/number.h"
+#include "rules/table.h"
+
+STREAMDL_BEGIN
+
+// The gradient of a dense weight at batch size 1: g = x * delta. It is never stored; `descend` folds the
+// step size into x, which is the same for a whole row, so that plain SGD costs one fma per weight.
+template <class V>
+struct OuterProduct {
+  V x, delta;
+  STREAMDL_HD V value() const { return x * delta; }
+  STREAMDL_HD V descend(V w, V step_size) const { return fma(-(step_size * x), delta, w); }
+};
+
+// A gradient that was summed over a minibatch and lies in memory.
+template <class V>
+struct Stored {
+  V g;
+  STREAMDL_HD V value() const { return g; }
+  STREAMDL_HD V descend(V w, V step_size) const { return fma(-step_size, g, w); }
+};
+
+// Hyper-parameters as lanes, the bias corrections of this weight, and the two common decays.
+template <class V, int kHypers, bool kDecay>
+struct Context {
+  static constexpr bool decays = kDecay;
+  V hyper[kHypers];
+  V weight_decay, decoupled_weight_decay;
+  V correction[2];  // 1 / (1 - beta^t) with t the number of updates since the weight was drawn
+
+  // g with the L2 term.
+  template <class G>
+  STREAMDL_HD V gradient(const G& g, V w) const {
+    if constexpr (kDecay) return fma(weight_decay, w, g.value());
+    return g.value();
+  }
+  // w after the decoupled decay at this step size.
+  STREAMDL_HD V decayed(V w, V step_size) const {
+    if constexpr (kDecay) return w * fma(-step_size, decoupled_weight_decay, V(1));
+    return w;
+  }
+};
+
+STREAMDL_END

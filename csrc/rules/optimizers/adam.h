@@ -1,0 +1,47 @@
+// Adam. Epsilon is added outside the root of the corrected second moment, as in torch.optim.
+#pragma once
+
+#include "rules/context.h"
+
+STREAMDL_BEGIN
+
+struct Adam {
+  static constexpr Description description = {
+      "Adam", "Adaptive moment estimation; the bias correction counts from each weight's own birth.",
+      "m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;  "
+      "w -= step_size (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)",
+      "Kingma and Ba, 2015",
+      "two fields, one root and one division; silent rows are visited"};
+
+  enum { step_size, beta1, beta2, epsilon };
+  static constexpr HyperParameter hypers[] = {
+      {"step_size", 1e-3, 0.0, kUnbounded, false, true, "alpha", "step size of every weight"},
+      {"beta1", 0.9, 0.0, 1.0, false, true, "beta_1", "decay of the first moment"},
+      {"beta2", 0.999, 0.0, 1.0, false, true, "beta_2", "decay of the second moment"},
+      {"epsilon", 1e-8, 0.0, kUnbounded, false, true, "epsilon", "added to the root of the second moment"},
+  };
+  static constexpr int field_count = 2;
+  static constexpr Field fields[] = {
+      {"first_moment", kStartsAtZero, "m: decaying mean of the gradient"},
+      {"second_moment", kStartsAtZero, "v: decaying mean of the squared gradient"},
+  };
+  static constexpr bool uses_sensitivity = false;
+  static constexpr bool silent_rows_rest = false;
+  // The hyper-parameters whose powers beta^t each unit keeps, for the bias corrections.
+  static constexpr int clock_count = 2;
+  static constexpr int clocks[] = {beta1, beta2};
+
+  static bool serves(const double*) { return true; }
+
+  template <class V, class G, class C>
+  STREAMDL_HD static void apply(V& w, const G& gradient, V, V* f, const C& c) {
+    const V g = c.gradient(gradient, w);
+    V &m = f[0], &v = f[1];
+    m = fma(c.hyper[beta1], m, (V(1) - c.hyper[beta1]) * g);
+    v = fma(c.hyper[beta2], v, (V(1) - c.hyper[beta2]) * (g * g));
+    const V root = sqrt(v * c.correction[1]) + c.hyper[epsilon];
+    w = fma(-c.hyper[step_size], (m * c.correction[0]) / root, c.decayed(w, c.hyper[step_size]));
+  }
+};
+
+STREAMDL_END

@@ -1,0 +1,63 @@
+// Stochastic gradient descent, plain and with momentum.
+#pragma once
+
+#include "rules/context.h"
+
+STREAMDL_BEGIN
+
+struct SGD {
+  static constexpr Description description = {
+      "SGD", "Stochastic gradient descent, with optional (Nesterov) momentum.",
+      "b = momentum b + g;  w -= step_size b;  nesterov: w -= step_size (g + momentum b)",
+      "Robbins and Monro, 1951; Polyak, 1964; Sutskever et al., 2013",
+      "no field, one fused multiply-add; with momentum one field, and silent rows are visited"};
+
+  enum { step_size, momentum, nesterov };
+  static constexpr HyperParameter hypers[] = {
+      {"step_size", kRequired, 0.0, kUnbounded, false, true, "alpha", "step size of every weight"},
+      {"momentum", 0.0, 0.0, 1.0, false, true, "mu", "share of the last update that is kept"},
+      {"nesterov", 0.0, 0.0, 1.0, false, false, "", "look ahead by one momentum step", HyperParameter::Kind::flag},
+  };
+  static constexpr int field_count = 0;
+  static constexpr const Field* fields = nullptr;
+  static constexpr bool uses_sensitivity = false;
+  static constexpr bool silent_rows_rest = true;  // x = 0 changes nothing
+  static constexpr int clock_count = 0;
+  static constexpr const int* clocks = nullptr;
+
+  // Which of the rules called "SGD" serves these hyper-parameters.
+  static bool serves(const double* hyper) { return hyper[momentum] == 0; }
+
+  template <class V, class G, class C>
+  STREAMDL_HD static void apply(V& w, const G& g, V, V*, const C& c) {
+    if constexpr (C::decays)
+      w = fma(-c.hyper[step_size], c.gradient(g, w), c.decayed(w, c.hyper[step_size]));
+    else
+      w = g.descend(w, c.hyper[step_size]);
+  }
+};
+
+struct SGDMomentum {
+  static constexpr Description description = SGD::description;
+  enum { step_size = SGD::step_size, momentum = SGD::momentum, nesterov = SGD::nesterov };
+  static constexpr auto& hypers = SGD::hypers;
+  static constexpr int field_count = 1;
+  static constexpr Field fields[] = {{"momentum", kStartsAtZero, "b: decaying sum of past gradients"}};
+  static constexpr bool uses_sensitivity = false;
+  static constexpr bool silent_rows_rest = false;  // b decays and still moves the weight
+  static constexpr int clock_count = 0;
+  static constexpr const int* clocks = nullptr;
+
+  static bool serves(const double* hyper) { return hyper[momentum] != 0; }
+
+  template <class V, class G, class C>
+  STREAMDL_HD static void apply(V& w, const G& gradient, V, V* f, const C& c) {
+    const V g = c.gradient(gradient, w);
+    V& b = f[0];
+    b = fma(c.hyper[momentum], b, g);
+    const V direction = select(c.hyper[nesterov] > V(0), fma(c.hyper[momentum], b, g), b);
+    w = fma(-c.hyper[step_size], direction, c.decayed(w, c.hyper[step_size]));
+  }
+};
+
+STREAMDL_END

@@ -1,0 +1,47 @@
+// The two tables that every update rule declares: its hyper-parameters and its per-weight fields.
+//
+// Memory layout, initialisation, reset on regeneration, saving, `learner.state`, the Python class and
+// its documentation are all derived from these tables; nobody lists a field twice.
+#pragma once
+
+#include "math/isa.h"
+
+STREAMDL_BEGIN
+
+struct HyperParameter {
+  const char* name;
+  double standard;      // default; NaN: must be given
+  double low, high;     // allowed range
+  bool low_open, high_open;  // whether the ends themselves are refused
+  const char* letter;   // in the paper
+  const char* meaning;  // one line
+  enum class Kind { number, flag } kind = Kind::number;
+};
+
+inline constexpr double kRequired = __builtin_nan("");
+inline constexpr double kUnbounded = __builtin_inf();
+inline constexpr int kStartsAtZero = -1;
+
+struct Field {
+  const char* name;
+  int start;            // index of the hyper-parameter it starts at, or kStartsAtZero; also after regeneration
+  const char* meaning;  // one line
+};
+
+// What a rule says of itself, for the documentation.
+struct Description {
+  const char* name;      // class in streamdl.optim
+  const char* title;     // one line
+  const char* equation;  // in the paper's letters, one line per statement
+  const char* source;    // author, year
+  const char* cost;      // per weight and example
+};
+
+// Every optimizer also takes these, after its own. `a` is the step size that the update uses.
+inline constexpr HyperParameter kCommonHyperParameters[] = {
+    {"weight_decay", 0.0, 0.0, kUnbounded, false, true, "lambda", "L2: adds weight_decay * w to the gradient"},
+    {"decoupled_weight_decay", 0.0, 0.0, kUnbounded, false, true, "lambda", "w *= 1 - step_size * decoupled_weight_decay first"},
+};
+inline constexpr int kCommonHypers = 2;
+
+STREAMDL_END

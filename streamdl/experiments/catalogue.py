@@ -1,0 +1,217 @@
+"""The experiments that `streamdl run` knows."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import streamdl as sdl
+from streamdl.experiments.configuration import (
+    Configuration,
+    NetworkConfiguration,
+    RegressionConfiguration,
+    TrackingConfiguration,
+)
+from streamdl.experiments.errors import UsageError
+from streamdl.experiments.methods import METHODS
+from streamdl.streams import (
+    PermutedDigits,
+    PermutedMNIST,
+    SlowlyChangingRegression,
+    Stream,
+    Tracking1992,
+)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel of the figure: a column of the results, scaled, under a title."""
+
+    column: str
+    title: str
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A stream, the learners to compare on it, and what to show of them."""
+
+    name: str
+    summary: str
+    configuration: Any  # the defaults, an instance of Configuration
+    stream: Callable[[Any, int], Stream]  # from a configuration and a seed
+    network: Callable[[Any, Stream], Any]
+    metric: str  # "accuracy" (higher is better) or "error" (lower is better)
+    panels: tuple[Panel, ...]
+    requires: tuple[str, ...] = ()  # modules beyond those that every experiment needs
+
+    def configure(self, settings: list[str]) -> Configuration:
+        """The defaults with `key=value` settings applied.
+
+        Raises:
+            UsageError: an unknown key or method (names those allowed), or a bad value.
+        """
+        config: Configuration = self.configuration.changed(settings)
+        for method in config.methods:
+            if method not in self.configuration.methods:
+                allowed = ", ".join(self.configuration.methods)
+                raise UsageError(f"methods: {self.name} has {allowed}; got {method!r}")
+        return config
+
+    def learner(self, config: Configuration, method: str, seed: int, stream: Stream) -> Any:
+        """The learner of one method; learners of one seed start from the same weights."""
+        return sdl.Learner(
+            self.network(config, stream),
+            loss=stream.loss,
+            seed=seed,
+            dtype=config.dtype,
+            threads=config.threads,
+            **METHODS[method].arguments(config),
+        )
+
+
+def find(name: str) -> Experiment:
+    """The experiment of this name.
+
+    Raises:
+        UsageError: there is none; names the nearest one, or all.
+    """
+    if name in EXPERIMENTS:
+        return EXPERIMENTS[name]
+    near = difflib.get_close_matches(name, EXPERIMENTS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(EXPERIMENTS)}"
+    raise UsageError(f"no experiment {name!r}; {hint}")
+
+
+# ---- streams and networks -----------------------------------------------------------------------
+
+
+def _digits(config: NetworkConfiguration, seed: int) -> Stream:
+    return PermutedDigits(seed=seed, tasks=config.tasks, task_length=config.task_length)
+
+
+def _mnist(config: NetworkConfiguration, seed: int) -> Stream:
+    return PermutedMNIST(seed=seed, tasks=config.tasks, task_length=config.task_length)
+
+
+def _regression(config: RegressionConfiguration, seed: int) -> Stream:
+    return SlowlyChangingRegression(
+        seed=seed,
+        tasks=config.tasks,
+        variant=config.variant,
+        thresholds=config.thresholds,
+        flip_every=config.task_length,
+        dtype=config.dtype,
+    )
+
+
+def _tracking(config: TrackingConfiguration, seed: int) -> Stream:
+    return Tracking1992(
+        seed=seed, tasks=config.tasks, flip_every=config.task_length, dtype=config.dtype
+    )
+
+
+def _hidden_layers(config: NetworkConfiguration, stream: Stream) -> Any:
+    return sdl.MLP(stream.inputs, list(config.hidden), stream.outputs, activation=config.activation)
+
+
+def _linear(config: TrackingConfiguration, stream: Stream) -> Any:
+    return sdl.MLP(stream.inputs, [], stream.outputs, init="zeros", bias=False)
+
+
+# ---- the experiments ----------------------------------------------------------------------------
+
+PLASTICITY_METHODS = ("backprop", "l2", "shrink-and-perturb", "continual-backprop")
+
+PLASTICITY_PANELS = (
+    Panel("dormant_fraction", "Dormant units (%)", 100.0),
+    Panel("stable_rank", "Stable rank of the hidden layers"),
+    Panel("weight_magnitude", "Average weight magnitude"),
+)
+
+_ALL = (
+    Experiment(
+        name="permuted-digits",
+        summary="Online permuted 8 x 8 digits: loss of plasticity in a minute, no download",
+        configuration=NetworkConfiguration(
+            tasks=400,
+            methods=PLASTICITY_METHODS,
+            step_size=0.01,
+            task_length=1797,
+            tasks_per_row=1,
+            hidden=(64, 64, 64),
+            weight_decay=1e-4,
+            shrink=1e-6,
+            noise=1e-4,
+        ),
+        stream=_digits,
+        network=_hidden_layers,
+        metric="accuracy",
+        panels=(Panel("accuracy", "Online accuracy (%)", 100.0), *PLASTICITY_PANELS),
+        requires=("sklearn",),
+    ),
+    Experiment(
+        name="permuted-mnist",
+        summary="Online permuted MNIST at the sizes of Dohare et al. (2024): hours to days",
+        configuration=NetworkConfiguration(
+            tasks=800,
+            methods=PLASTICITY_METHODS,
+            step_size=0.003,
+            task_length=60000,
+            tasks_per_row=1,
+            hidden=(2000, 2000, 2000),
+            weight_decay=1e-5,
+            shrink=3e-8,
+            noise=1e-5,
+            replacement_rate=1e-6,
+            utility="adaptable_contribution",
+        ),
+        stream=_mnist,
+        network=_hidden_layers,
+        metric="accuracy",
+        panels=(Panel("accuracy", "Online accuracy (%)", 100.0), *PLASTICITY_PANELS),
+    ),
+    Experiment(
+        name="slowly-changing-regression",
+        summary="Bit-flipping regression with five hidden units (Dohare et al., 2024)",
+        configuration=RegressionConfiguration(
+            tasks=300,
+            methods=PLASTICITY_METHODS,
+            step_size=0.01,
+            task_length=10000,
+            tasks_per_row=2,
+            hidden=(5,),
+            weight_decay=1e-4,
+            shrink=1e-6,
+            noise=1e-4,
+        ),
+        stream=_regression,
+        network=_hidden_layers,
+        metric="error",
+        panels=(Panel("error", "Squared error"), *PLASTICITY_PANELS),
+    ),
+    Experiment(
+        name="tracking-1992",
+        summary="Tracking with 5 relevant inputs of 20: IDBD against SGD (Sutton, 1992)",
+        configuration=TrackingConfiguration(
+            tasks=1500,
+            methods=("sgd", "idbd"),
+            step_size=0.04,
+            task_length=20,
+            tasks_per_row=50,
+        ),
+        stream=_tracking,
+        network=_linear,
+        metric="error",
+        panels=(
+            Panel("error", "Squared error"),
+            Panel("relevant_step_size", "Step size of the relevant inputs"),
+            Panel("irrelevant_step_size", "Step size of the irrelevant inputs"),
+            Panel("weight_magnitude", "Average weight magnitude"),
+        ),
+    ),
+)
+
+EXPERIMENTS = {experiment.name: experiment for experiment in _ALL}

@@ -1,0 +1,1 @@
+"""Recorded runs that every engine of this project must reproduce; see README.md."""

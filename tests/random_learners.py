@@ -1,0 +1,195 @@
+"""Freshly drawn, well-conditioned learners: streamdl's and the reference's, with equal weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamdl as sdl
+from numpy.typing import NDArray
+
+import reference
+from conformance.vectors import arguments, relative_error
+
+Array = NDArray[np.float64]
+
+ACTIVATIONS = list(reference.network.ACTIVATIONS)
+UTILITIES = [
+    "contribution", "weight", "adaptation",
+    "zero_contribution", "adaptable_contribution", "feature_by_input",
+]  # fmt: skip
+STEPS = 100
+MOVE, MOVED = 1e-14, 1e-10  # a start moved by this may move the results by at most that
+NEAR_TIE = 1e-7  # utilities nearer than this (relative), and a rounding error decides who goes
+REDRAWS = 25
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a learner is built from, and the examples that it sees."""
+
+    network: dict[str, Any]
+    loss: str
+    optimizer: dict[str, Any]
+    plasticity: list[dict[str, Any]]
+    xs: Array
+    ys: NDArray[Any]
+    pairs: bool  # feed the inputs as (indices, values)
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.network} {self.loss} {self.optimizer} {self.plasticity} seed {self.seed}"
+
+    def streamdl(self) -> sdl.Learner:
+        optimizer = getattr(sdl.optim, self.optimizer["name"])
+        return sdl.Learner(
+            sdl.MLP(**self.network),
+            loss=self.loss,
+            optimizer=optimizer(**arguments(self.optimizer, "name")),
+            plasticity=[
+                getattr(sdl.plasticity, p["name"])(**arguments(p, "name")) for p in self.plasticity
+            ],
+            seed=self.seed,
+            dtype="float64",
+        )
+
+    def reference(self, initial: dict[str, Array]) -> reference.Learner:
+        optimizer = getattr(reference, self.optimizer["name"])
+        learner = reference.Learner(
+            reference.MLP(**self.network),
+            self.loss,
+            optimizer(**arguments(self.optimizer, "name")),
+            [getattr(reference, p["name"])(**arguments(p, "name")) for p in self.plasticity],
+        )
+        assert set(learner.parameters) == set(initial)
+        for name, w in learner.parameters.items():
+            w[...] = initial[name]
+        return learner
+
+    def kept_of_draws(self) -> float:
+        """The share of a drawn weight that is left at the end of its step: methods that come
+        after ContinualBackprop in the list shrink it once."""
+        names = [p["name"] for p in self.plasticity]
+        after = self.plasticity[names.index("ContinualBackprop") + 1 :]
+        return float(np.prod([1.0 - p["shrink"] for p in after]))
+
+    def x(self, step: int) -> Any:
+        """The input of a step as streamdl is given it."""
+        x = self.xs[step]
+        indices = np.flatnonzero(x)
+        return (indices, x[indices]) if self.pairs else x
+
+
+def _draw_optimizer(random: np.random.Generator) -> dict[str, Any]:
+    decays: dict[str, Any] = {}
+    if random.uniform() < 0.3:
+        decays["weight_decay"] = float(random.uniform(0.001, 0.05))
+    if random.uniform() < 0.3:
+        decays["decoupled_weight_decay"] = float(random.uniform(0.001, 0.05))
+    step_size = float(10 ** random.uniform(-2.5, -1.5))
+    match random.choice(["SGD", "momentum", "Adam", "IDBD"]):
+        case "SGD":
+            return {"name": "SGD", "step_size": step_size} | decays
+        case "momentum":
+            momentum = {"momentum": float(random.uniform(0.3, 0.9))}
+            nesterov = {"nesterov": bool(random.integers(2))}
+            return {"name": "SGD", "step_size": step_size / 3} | momentum | nesterov | decays
+        case "Adam":
+            betas = {"beta1": 0.9, "beta2": float(random.choice([0.99, 0.999])), "epsilon": 1e-6}
+            return {"name": "Adam", "step_size": step_size / 5} | betas | decays
+    sensitivity = str(random.choice(["diagonal", "exact"]))
+    theta = {"meta_step_size": float(random.uniform(0.001, 0.02)), "sensitivity": sensitivity}
+    return {"name": "IDBD", "step_size": step_size} | theta | decays
+
+
+def _draw_plasticity(random: np.random.Generator, hidden: bool) -> list[dict[str, Any]]:
+    methods: list[dict[str, Any]] = []
+    if random.uniform() < 0.25:
+        shrink = float(random.uniform(0.0005, 0.01))
+        methods.append({"name": "ShrinkAndPerturb", "shrink": shrink, "noise": 0.0})
+    if hidden and random.uniform() < 0.7:
+        methods.append(
+            {
+                "name": "ContinualBackprop",
+                "replacement_rate": float(random.uniform(0.005, 0.05)),
+                "maturity": int(random.integers(3, 25)),
+                "decay": float(random.choice([0.9, 0.95, 0.99])),
+                "utility": str(random.choice(UTILITIES)),
+                "max_per_step": 1 if random.integers(2) else None,
+                "transfer_bias": bool(random.integers(2)),
+            }
+        )
+        random.shuffle(methods)
+    return methods
+
+
+def draw(random: np.random.Generator) -> Configuration:
+    """One configuration, not yet known to be well-conditioned."""
+    loss = str(random.choice(list(reference.LOSSES)))
+    # Of two units layer norm leaves little but rounding errors.
+    hidden = [int(n) for n in random.integers(3, 20, size=random.integers(0, 4))]
+    network: dict[str, Any] = {
+        "inputs": int(random.integers(2, 20)),
+        "hidden": hidden,
+        "outputs": int(random.integers(2 if loss == "cross_entropy" else 1, 5)),
+        "activation": str(random.choice(ACTIVATIONS)),
+        "bias": bool(random.uniform() < 0.75),
+        "layer_norm": bool(random.uniform() < 0.3),
+    }
+    xs = random.normal(size=(STEPS, network["inputs"]))
+    sparse = bool(random.integers(2))
+    if sparse:
+        xs[random.uniform(size=xs.shape) < 0.7] = 0.0
+    ys: NDArray[Any] = random.normal(size=(STEPS, network["outputs"]))
+    if loss == "cross_entropy":
+        ys = random.integers(network["outputs"], size=STEPS)
+    elif loss == "binary_cross_entropy":
+        ys = (ys > 0).astype(np.float64)
+    return Configuration(
+        network, loss, _draw_optimizer(random), _draw_plasticity(random, bool(hidden)),
+        xs, ys, sparse and bool(random.integers(2)), int(random.integers(2**31)),
+    )  # fmt: skip
+
+
+def _run(configuration: Configuration, initial: dict[str, Array]) -> tuple[list[Array], float]:
+    """Everything a run of the reference ends with, and its nearest tie. Its draws are its own."""
+    learner, random = configuration.reference(initial), np.random.default_rng(configuration.seed)
+
+    def draw_weights(layer: int, unit: int) -> Array:
+        return random.uniform(-0.5, 0.5, size=len(learner.parameters[f"{layer}.weight"]))
+
+    learner.draw = draw_weights
+    with np.errstate(all="ignore"):
+        losses = [
+            learner.step(x, y) for x, y in zip(configuration.xs, configuration.ys, strict=True)
+        ]
+    results = [np.array(losses), *learner.parameters.values(), *learner.step_sizes.values()]
+    method = learner.continual_backprop
+    return results + learner.utilities, method.margin if method else np.inf
+
+
+def is_well_conditioned(configuration: Configuration, initial: dict[str, Array]) -> bool:
+    """Judged by the reference alone: a start moved a little ends almost where the other does."""
+    random = np.random.default_rng(configuration.seed + 1)
+    moved = {
+        name: w + MOVE * random.choice([-1.0, 1.0], size=w.shape) for name, w in initial.items()
+    }
+    plain, margin = _run(configuration, initial)
+    other, _ = _run(configuration, moved)
+    return margin > NEAR_TIE and all(
+        np.all(np.isfinite(a)) and relative_error(b, a) < MOVED
+        for a, b in zip(plain, other, strict=True)
+    )
+
+
+def pair(seed: int) -> tuple[Configuration, sdl.Learner, reference.Learner]:
+    """A well-conditioned configuration as streamdl's learner and as the reference's."""
+    random = np.random.default_rng([11, seed])
+    for _ in range(REDRAWS):
+        configuration = draw(random)
+        learner = configuration.streamdl()
+        initial = {name: np.array(w) for name, w in learner.parameters.items()}
+        if is_well_conditioned(configuration, initial):
+            return configuration, learner, configuration.reference(initial)
+    raise AssertionError(f"no well-conditioned configuration in {REDRAWS} draws of seed {seed}")

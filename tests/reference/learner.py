@@ -1,0 +1,119 @@
+"""The reference learner: forward, gradient, optimizer step, then the plasticity methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reference.losses import LOSSES
+from reference.network import Network
+from reference.optimizers import Optimizer
+from reference.plasticity import ContinualBackprop, Draw, Plasticity
+
+Array = NDArray[np.float64]
+
+
+def _refuse(layer: int, unit: int) -> Array:
+    raise LookupError(f"unit {unit} of hidden layer {layer} is regenerated, and no draw is given")
+
+
+class Learner:
+    """One example, one update. Parameters start at 0: write the wished ones into `parameters`.
+
+    `draw(layer, unit)` gives the incoming weights of a regenerated unit.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: str,
+        optimizer: Optimizer,
+        plasticity: Sequence[Plasticity] = (),
+        draw: Draw = _refuse,
+    ) -> None:
+        self.network, self.loss, self.optimizer = network, LOSSES[loss], optimizer
+        self.plasticity, self.draw = list(plasticity), draw
+        self.parameters = network.parameters
+        self.output = np.zeros(network.outputs)
+        self.steps = 0  # examples seen
+        self.regenerated: list[tuple[int, int]] = []  # by the last step: (hidden layer, unit)
+        optimizer.start(self.parameters)
+        for method in self.plasticity:
+            method.start(network)
+
+    def predict(self, x: ArrayLike) -> Array:
+        return self.network.forward(np.asarray(x, dtype=np.float64))
+
+    def step(self, x: ArrayLike, y: ArrayLike, masks: Sequence[Array] = ()) -> float:
+        """Learn from one example; the loss before the update."""
+        return self.step_minibatch([x], [y], [masks])
+
+    def step_minibatch(
+        self,
+        xs: Sequence[ArrayLike],
+        ys: Sequence[ArrayLike],
+        masks: Sequence[Sequence[Array]] = (),
+    ) -> float:
+        """One update from the means over the examples of g and d; the mean loss."""
+        n = len(xs)
+        loss = 0.0
+        g = {name: np.zeros_like(w) for name, w in self.parameters.items()}
+        d = {name: np.zeros_like(w) for name, w in self.parameters.items()}
+        seen: list[list[Array]] = []
+        for k in range(n):
+            x = np.asarray(xs[k], dtype=np.float64).reshape(-1)
+            self.output = self.network.forward(x, masks[k] if masks else ())
+            seen.append(self.network.activations())
+            value, delta, curvature = self.loss(self.output, ys[k])
+            loss += value / n
+            for name, gradient in self.network.gradients(delta).items():
+                g[name] += gradient / n
+            for name, sensitivity in self._sensitivities(curvature).items():
+                d[name] += sensitivity / n
+        for name, w in self.parameters.items():
+            self.optimizer.update(name, w, g[name], d[name])
+        activations = [np.stack(layer) for layer in zip(*seen, strict=True)]
+        self.regenerated = []
+        for method in self.plasticity:
+            self.regenerated += method.after_update(
+                self.network, self.optimizer, activations, self.draw
+            )
+        self.steps += n
+        return loss
+
+    def _sensitivities(self, curvature: Array) -> dict[str, Array]:
+        match self.optimizer.sensitivity:
+            case None:
+                return {}
+            case "diagonal":
+                return self.network.diagonal_sensitivities(curvature)
+            case "exact":
+                return self.network.exact_sensitivities(curvature)
+        raise ValueError(f"sensitivity={self.optimizer.sensitivity!r}")
+
+    @property
+    def step_sizes(self) -> dict[str, Array]:
+        return {name: self.optimizer.step_sizes(name, w) for name, w in self.parameters.items()}
+
+    @property
+    def continual_backprop(self) -> ContinualBackprop | None:
+        """The method that keeps utilities and ages, where there is one."""
+        kept = [method for method in self.plasticity if isinstance(method, ContinualBackprop)]
+        return kept[0] if kept else None
+
+    @property
+    def utilities(self) -> list[Array]:
+        method = self.continual_backprop
+        return [method.utilities(k) for k in range(len(method.age))] if method else []
+
+    @property
+    def ages(self) -> list[NDArray[np.int64]]:
+        method = self.continual_backprop
+        return [age.copy() for age in method.age] if method else []
+
+    @property
+    def replacements(self) -> list[int]:
+        method = self.continual_backprop
+        return list(method.replacements) if method else []

@@ -1,0 +1,121 @@
+"""Update rules. Each has its own fields for every weight, with one start value per field."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class Optimizer:
+    """The fields, the decays and the reset that all rules share.
+
+    `update` sees the weights w, their gradient g and their sensitivity d (zeros where the rule
+    names no `sensitivity`); it changes w and the fields in place.
+    """
+
+    sensitivity: str | None = None
+
+    def __init__(
+        self,
+        starts: dict[str, float],
+        step_size: float,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: float = 0.0,
+    ) -> None:
+        self.starts = starts  # field -> value at birth
+        self.step_size = step_size
+        self.weight_decay, self.decoupled_weight_decay = weight_decay, decoupled_weight_decay
+        self.fields: dict[str, dict[str, Array]] = {}  # parameter -> field -> array
+
+    def start(self, parameters: dict[str, Array]) -> None:
+        """Give every weight its fields."""
+        self.fields = {
+            name: {field: np.full(w.shape, value) for field, value in self.starts.items()}
+            for name, w in parameters.items()
+        }
+
+    def reset(self, name: str, where: Any) -> None:
+        """Return the fields of the weights `where` of a parameter to their values at birth."""
+        for field, value in self.starts.items():
+            self.fields[name][field][where] = value
+
+    def step_sizes(self, name: str, w: Array) -> Array:
+        """The present step size of each weight of a parameter."""
+        return np.full(w.shape, self.step_size)
+
+    def update(self, name: str, w: Array, g: Array, d: Array) -> None:
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
+    """b = momentum b + g; w -= a b, nesterov: w -= a (g + momentum b)."""
+
+    def __init__(
+        self, step_size: float, momentum: float = 0.0, nesterov: bool = False, **decays: float
+    ) -> None:
+        super().__init__({"b": 0.0}, step_size, **decays)
+        self.momentum, self.nesterov = momentum, nesterov
+
+    def update(self, name: str, w: Array, g: Array, d: Array) -> None:
+        a, b = self.step_size, self.fields[name]["b"]
+        g = g + self.weight_decay * w
+        b[...] = self.momentum * b + g
+        w *= 1.0 - a * self.decoupled_weight_decay
+        w -= a * (g + self.momentum * b if self.nesterov else b)
+
+
+class Adam(Optimizer):
+    """m, v: decaying means of g and g^2, corrected by each weight's own count t."""
+
+    def __init__(
+        self,
+        step_size: float = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        **decays: float,
+    ) -> None:
+        super().__init__({"m": 0.0, "v": 0.0, "t": 0.0}, step_size, **decays)
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+
+    def update(self, name: str, w: Array, g: Array, d: Array) -> None:
+        a, fields = self.step_size, self.fields[name]
+        m, v, t = fields["m"], fields["v"], fields["t"]
+        g = g + self.weight_decay * w
+        t += 1.0
+        m[...] = self.beta1 * m + (1.0 - self.beta1) * g
+        v[...] = self.beta2 * v + (1.0 - self.beta2) * g**2
+        m_hat, v_hat = m / (1.0 - self.beta1**t), v / (1.0 - self.beta2**t)
+        w *= 1.0 - a * self.decoupled_weight_decay
+        w -= a * m_hat / (np.sqrt(v_hat) + self.epsilon)
+
+
+class IDBD(Optimizer):
+    """beta -= theta g h; a = exp(beta); w -= a g; h = h max(0, 1 - a d) - a g."""
+
+    def __init__(
+        self,
+        step_size: float,
+        meta_step_size: float,
+        sensitivity: str = "diagonal",
+        **decays: float,
+    ) -> None:
+        super().__init__({"beta": math.log(step_size), "h": 0.0}, step_size, **decays)
+        self.meta_step_size, self.sensitivity = meta_step_size, sensitivity
+
+    def step_sizes(self, name: str, w: Array) -> Array:
+        return np.exp(self.fields[name]["beta"])
+
+    def update(self, name: str, w: Array, g: Array, d: Array) -> None:
+        beta, h = self.fields[name]["beta"], self.fields[name]["h"]
+        g = g + self.weight_decay * w
+        beta -= self.meta_step_size * g * h
+        a = np.exp(beta)
+        w *= 1.0 - a * self.decoupled_weight_decay
+        w -= a * g
+        h[...] = h * np.maximum(0.0, 1.0 - a * d) - a * g
