@@ -32,11 +32,15 @@ Status fail(Error& error, Status status, int number, const char* what, const std
   return status;
 }
 
+// strerror_r() has two forms: POSIX fills the buffer, GNU returns a text.
+[[maybe_unused]] const char* error_text(int, const char* buffer) { return buffer; }
+[[maybe_unused]] const char* error_text(const char* text, const char*) { return text; }
+
 Status fail_call(Error& error, const char* call, const std::string& path) {
   const int number = errno;
-  char text[128];
-  // The GNU function may return a text of its own instead of filling the buffer.
-  return fail(error, Status::system_call, number, call, path, strerror_r(number, text, sizeof text));
+  char buffer[128] = "";
+  const char* text = error_text(strerror_r(number, buffer, sizeof buffer), buffer);
+  return fail(error, Status::system_call, number, call, path, text);
 }
 
 std::string folder_of(const std::string& path) {
@@ -92,10 +96,12 @@ AtomicFile::AtomicFile(std::string path, const SystemCalls& calls)
 
 AtomicFile::~AtomicFile() { discard(); }
 
-// Removes the temporary while its lock is still held, so that it can be nobody else's.
+// The temporary is removed only when it certainly is ours, never from under another writer.
 void AtomicFile::discard() {
   if (fd_ < 0) return;
-  calls_.unlink(temporary_.c_str());
+  Error ignored;
+  if (own_temporary(ignored) == Status::ok)
+    retry([&] { return calls_.unlink(temporary_.c_str()); });
   calls_.close(fd_);
   fd_ = -1;
 }
@@ -107,47 +113,33 @@ Status AtomicFile::open(Error& error) {
     const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
     fd_ = retry([&] { return calls_.open(temporary_.c_str(), flags, 0666); });
     if (fd_ < 0) return fail_call(error, "open", temporary_);
-    if (lock_temporary(error) == Status::ok) {
+    if (own_temporary(error) == Status::ok) {
       if (retry([&] { return calls_.ftruncate(fd_, 0); }) == 0) return Status::ok;
       fail_call(error, "ftruncate", temporary_);
-      discard();
-      return error.status;
     }
-    calls_.close(fd_);
-    fd_ = -1;
+    discard();
     if (error.status != Status::ok) return error.status;
   }
   return fail(error, Status::busy, 0, "save", path_, "others keep writing this file");
 }
 
-// Ok: the temporary is ours alone. Busy with error.status ok: it is no longer the file we opened.
-Status AtomicFile::lock_temporary(Error& error) {
+// Locks the open temporary and looks whether it still has its name. Busy without an error: it has not.
+// A lock goes with its process, however that ends; where the file system has no locks, do without.
+Status AtomicFile::own_temporary(Error& error) {
   struct stat ours, named;
-  if (retry([&] { return calls_.fstat(fd_, &ours); }) != 0) {
-    fail_call(error, "fstat", temporary_);
-    return error.status;
-  }
-  if (!S_ISREG(ours.st_mode))
-    return fail(error, Status::not_a_file, 0, "save", temporary_, "not a regular file");
-  // A lock goes with its process, however that ends. Where the file system has none, do without.
   if (retry([&] { return calls_.flock(fd_, LOCK_EX | LOCK_NB); }) != 0) {
     if (errno == EWOULDBLOCK)
       return fail(error, Status::busy, 0, "save", path_, "somebody else is writing this file now");
-    if (!is_unsupported(errno)) {
-      // Not locked, but the only other owner of this name would have been seen above or later: the
-      // leftover is harmless and the next save uses it up; remove it all the same if it is empty.
-      fail_call(error, "flock", temporary_);
-      if (ours.st_size == 0) calls_.unlink(temporary_.c_str());
-      return error.status;
-    }
+    if (!is_unsupported(errno)) return fail_call(error, "flock", temporary_);
   }
-  if (retry([&] { return calls_.stat(temporary_.c_str(), &named); }) != 0) {
-    if (errno == ENOENT) return Status::busy;
-    fail_call(error, "stat", temporary_);
-    calls_.unlink(temporary_.c_str());
-    return error.status;
-  }
-  return named.st_ino == ours.st_ino && named.st_dev == ours.st_dev ? Status::ok : Status::busy;
+  if (retry([&] { return calls_.fstat(fd_, &ours); }) != 0)
+    return fail_call(error, "fstat", temporary_);
+  if (!S_ISREG(ours.st_mode))
+    return fail(error, Status::not_a_file, 0, "save", temporary_, "not a regular file");
+  if (retry([&] { return calls_.stat(temporary_.c_str(), &named); }) != 0)
+    return errno == ENOENT ? Status::busy : fail_call(error, "stat", temporary_);
+  const bool same = named.st_ino == ours.st_ino && named.st_dev == ours.st_dev;
+  return same ? Status::ok : Status::busy;
 }
 
 Status AtomicFile::write(const void* data, size_t bytes, Error& error) {
@@ -201,7 +193,7 @@ Status AtomicFile::keep_previous(Error& error) {
   // No hard links here, or none allowed on this file, or too many: copy.
   if (result != 0 && (is_unsupported(errno) || errno == EPERM || errno == EMLINK)) {
     if (copy(path_, kept_, error) != Status::ok) {
-      calls_.unlink(kept_.c_str());
+      retry([&] { return calls_.unlink(kept_.c_str()); });
       return error.status;
     }
   } else if (result != 0) {
@@ -211,14 +203,16 @@ Status AtomicFile::keep_previous(Error& error) {
     fail_call(error, "rename", kept_);
   // rename() leaves both names when they already are the same file, as after a kill between the two
   // renames; on an error, too, the name has to go. As a rule it is gone and unlink() says ENOENT.
-  calls_.unlink(kept_.c_str());
+  retry([&] { return calls_.unlink(kept_.c_str()); });
   return error.status;
 }
 
 Status AtomicFile::copy(const std::string& from, const std::string& to, Error& error) {
   Bytes bytes;
   if (read(from, bytes, error, calls_) != Status::ok) return error.status;
-  const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
+  // Never truncate: a leftover of this name may be a second name of the very file we copy.
+  retry([&] { return calls_.unlink(to.c_str()); });
+  const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
   const int fd = retry([&] { return calls_.open(to.c_str(), flags, 0666); });
   if (fd < 0) return fail_call(error, "open", to);
   if (!write_all(calls_, fd, bytes.data.get(), bytes.size))

@@ -66,7 +66,7 @@ class AtomicFile {
   Status commit(Error& error);
 
  private:
-  Status lock_temporary(Error& error);
+  Status own_temporary(Error& error);
   Status keep_previous(Error& error);
   Status copy(const std::string& from, const std::string& to, Error& error);
   void discard();
