@@ -1,6 +1,6 @@
 // Checkpoint files: what we write reads back byte for byte, and each kind of damage has its own error.
 //
-//   g++ -std=c++20 -O2 -Icsrc -Itests/csrc tests/csrc/learner/test_safetensors.cpp \
+//   g++ -std=c++20 -O2 -Icsrc -Itests/csrc tests/csrc/learner/test_safetensors.cpp
 //       csrc/learner/safetensors.cpp csrc/learner/sha256.cpp
 //
 // `test_safetensors --write PATH` writes the sample file, for other readers to open.
