@@ -85,14 +85,14 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from streamdl.experiments.run import run
+    from streamdl.experiments.commands import run
 
     run(options.experiment, options.settings, options.seeds, options.out, options.jobs)
     return 0
 
 
 def _plot(options: argparse.Namespace) -> int:
-    from streamdl.experiments.run import plot
+    from streamdl.experiments.commands import plot
 
     plot(options.folder, options.format)
     return 0

@@ -155,7 +155,7 @@ def _singular_values(activations: ArrayLike) -> NDArray[np.float64]:
     matrix = matrix[:, matrix.any(axis=0)]
     if matrix.shape[1] == 0:
         return np.zeros(1)
-    return np.linalg.svd(matrix, compute_uv=False)
+    return np.asarray(np.linalg.svd(matrix, compute_uv=False), np.float64)
 
 
 def _count_to_share(values: NDArray[np.float64]) -> int:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = (
-    "streamdl", "numpy", "scipy", "numba", "llvmlite", "jax", "jaxlib", "torch", "nanobind", "pybind11",
+    "streamdl", "numpy", "scipy", "numba", "llvmlite", "jax", "jaxlib", "torch", "nanobind",
+    "pybind11",
 )  # fmt: skip
 
 
@@ -20,7 +21,7 @@ def describe() -> dict[str, Any]:
         "architecture": platform.machine(),
         "instruction_sets": _instruction_sets(),
         "caches": _caches(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": os.cpu_count(),
         "memory": _first("/proc/meminfo", "MemTotal"),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),

@@ -16,7 +16,7 @@ VARIANTS = ("outer", "ger")
 
 def build(variant: str, workload: Workload) -> Competitor:
     """Weights lie as (outputs, inputs), so that both products are one gemv on rows in order."""
-    weights = [np.ascontiguousarray(w.T) for w in workload.weights]
+    weights = [np.array(w.T, order="C") for w in workload.weights]
     biases = [b.copy() for b in workload.biases]
     pre = [np.zeros(size, np.float32) for size in workload.sizes[1:]]
     acts = [np.zeros(size, np.float32) for size in workload.sizes[1:]]
@@ -84,7 +84,5 @@ def build(variant: str, workload: Workload) -> Competitor:
         return loss
 
     xs, ys = workload.examples
-    targets = ys.tolist() if workload.classification else ys
-    if not workload.classification and workload.sizes[-1] == 1:
-        targets = ys[:, 0].tolist()
+    targets = ys.tolist() if classification else ys
     return Competitor(call, list(zip(xs, targets, strict=True)))

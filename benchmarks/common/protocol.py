@@ -60,7 +60,7 @@ class Scenario:
     examples_per_round: int = 1_000_000
     rounds: int = 7
     warm_up_examples: int = 200
-    unit: str = "us/example"  # "us/example", "ns/call", "examples/s" or "GB/s"
-    # An entry's share of the bytes that one call moves, for "GB/s".
+    unit: str = "us/example"  # or "ns/call", or "GB/s"
+    # The bytes that one call on this workload moves, for "GB/s".
     bytes_per_call: Callable[[str], float] | None = None
     only: dict[str, tuple[str, ...]] = field(default_factory=dict)  # competitor -> its workloads

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.common.runner import OURS, Result, Row, Verdict, fastest
 
+WIDTH = 120  # columns that the tables with boxes need
 
 
 def show(result: Result, plain: bool = False) -> None:
-    """One table of entries and one of ratios; rich where it is installed, plain text elsewhere."""
-    table = _rich_table if not plain else _plain_table
+    """One table of entries, one of ratios, and what is missing from them.
+
+    With rich, when it is installed and the terminal is wide enough; else in plain text.
+    """
+    narrow = not sys.stdout.isatty() or shutil.get_terminal_size().columns < WIDTH
+    table = _plain_table if plain or narrow else _rich_table
     scenario = result.scenario
     rows = [_cells(result, row) for row in _in_order(result)]
-    for workload, entry, reason in _missing(result):
-        rows.append((workload, entry, reason, "", "", "", "", ""))
     unit = scenario.unit
     heads = ("workload", "entry", unit, "p99", "p99.9", "per second", "/ streamdl", "loss check")
     table(f"{scenario.name}: {scenario.title}", heads, rows)
@@ -26,6 +31,8 @@ def show(result: Result, plain: bool = False) -> None:
             ("workload", "ratio", "measured", "rounds from..to", "asked", "aim", ""),
             [_verdict_cells(verdict) for verdict in result.verdicts],
         )
+    for workload, entry, reason in _missing(result):
+        print(f"{workload} {entry}: {reason}")
 
 
 def _in_order(result: Result) -> list[Row]:
@@ -100,7 +107,8 @@ def _plain_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]
     ]
     print(f"\n{title}")
     for row in (heads, ["-" * width for width in widths], *rows):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
 
 
 def _rich_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

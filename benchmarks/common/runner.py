@@ -132,9 +132,7 @@ def _start(
             result.rows.extend(rows)
 
 
-def _build(
-    scenario: Scenario, worker: Worker, cores: list[int], result: Result
-) -> list[Row]:
+def _build(scenario: Scenario, worker: Worker, cores: list[int], result: Result) -> list[Row]:
     name = worker.competitor
     workloads = scenario.only.get(name, scenario.workloads)
     offer = worker.ask(None)

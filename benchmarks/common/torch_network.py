@@ -34,8 +34,8 @@ def loss_of(workload: Workload, output: torch.Tensor, y: torch.Tensor) -> torch.
 
 
 def examples(workload: Workload) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    xs, ys = workload.examples
-    return list(zip(torch.from_numpy(np.asarray(xs)), torch.from_numpy(np.asarray(ys)), strict=True))
+    xs, ys = (torch.from_numpy(np.asarray(a)) for a in workload.examples)
+    return list(zip(xs, ys, strict=True))
 
 
 def blocks(workload: Workload, size: int) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -19,6 +19,7 @@ SCENARIO = Scenario(
     only={"torch_compiled": ("W1",)},  # its compile time buys no second insight
     ratios=(
         Ratio("W1", "numba_loop", "streamdl:step", at_least=3.0, aim=3.5),
+        Ratio("W1", "numba_loop:arguments", "streamdl:step"),
         Ratio("W1", "numpy_blas", "streamdl:step", at_least=22.0),
         Ratio("W1", "jax_scan", "streamdl:step_many", at_least=4.0),
         Ratio("W1", "jax_jit", "streamdl:step"),

@@ -60,9 +60,7 @@ def build(variant: str, workload: Workload) -> Competitor:
 
         return Competitor(call, arguments)
 
-    v0, v1, v2, v3, v4, v5, v6, v7, v8, v9 = (
-        closed_over(array) for array in arrays[:10]
-    )
+    v0, v1, v2, v3, v4, v5, v6, v7, v8, v9 = (closed_over(array) for array in arrays[:10])
     v10, v11 = (closed_over(array) for array in arrays[10:])
 
     @njit

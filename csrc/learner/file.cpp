@@ -28,7 +28,8 @@ Status fail(Error& error, Status status, int number, const char* what, const std
             const char* reason) {
   error.status = status;
   error.number = number;
-  std::snprintf(error.message, sizeof error.message, "%s \"%.300s\": %s", what, path.c_str(), reason);
+  std::snprintf(error.message, sizeof error.message, "%s \"%.300s\": %s", what, path.c_str(),
+                reason);
   return status;
 }
 
@@ -123,8 +124,9 @@ Status AtomicFile::open(Error& error) {
   return fail(error, Status::busy, 0, "save", path_, "others keep writing this file");
 }
 
-// Locks the open temporary and looks whether it still has its name. Busy without an error: it has not.
-// A lock goes with its process, however that ends; where the file system has no locks, do without.
+// Locks the open temporary and looks whether it still has its name. Busy without an error: it has
+// not. A lock goes with its process, however that ends; where the file system has no locks, do
+// without.
 Status AtomicFile::own_temporary(Error& error) {
   struct stat ours, named;
   if (retry([&] { return calls_.flock(fd_, LOCK_EX | LOCK_NB); }) != 0) {
@@ -144,7 +146,8 @@ Status AtomicFile::own_temporary(Error& error) {
 
 Status AtomicFile::write(const void* data, size_t bytes, Error& error) {
   error = Error();
-  if (fd_ < 0) return fail(error, Status::system_call, EBADF, "write", path_, "the file is not open");
+  if (fd_ < 0)
+    return fail(error, Status::system_call, EBADF, "write", path_, "the file is not open");
   if (write_all(calls_, fd_, data, bytes)) return Status::ok;
   fail_call(error, "write", temporary_);
   discard();
@@ -153,7 +156,8 @@ Status AtomicFile::write(const void* data, size_t bytes, Error& error) {
 
 Status AtomicFile::commit(Error& error) {
   error = Error();
-  if (fd_ < 0) return fail(error, Status::system_call, EBADF, "commit", path_, "the file is not open");
+  if (fd_ < 0)
+    return fail(error, Status::system_call, EBADF, "commit", path_, "the file is not open");
   const std::string folder = folder_of(path_);
   // Opened first, so that a folder that cannot be opened is met before anything is renamed.
   const int folder_fd =
@@ -242,7 +246,8 @@ Status read(const std::string& path, Bytes& bytes, Error& error, const SystemCal
     if (!bytes.data) fail(error, Status::out_of_memory, 0, "read", path, "not enough memory");
     while (error.status == Status::ok && bytes.size < size) {
       const size_t wanted = std::min(size - bytes.size, kMaxTransfer);
-      const ssize_t n = retry([&] { return calls.read(fd, bytes.data.get() + bytes.size, wanted); });
+      const ssize_t n =
+          retry([&] { return calls.read(fd, bytes.data.get() + bytes.size, wanted); });
       if (n < 0) fail_call(error, "read", path);
       if (n <= 0) break;  // the end came early: somebody shortened the file
       bytes.size += static_cast<size_t>(n);

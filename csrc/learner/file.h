@@ -1,4 +1,5 @@
-// Files that survive a crash: a file is replaced whole or not at all, and the one before it is kept.
+// Files that survive a crash: a file is replaced whole or not at all, and the one before it is
+// kept.
 #pragma once
 
 #include <sys/stat.h>
@@ -30,9 +31,9 @@ const SystemCalls& system_calls();  // the real ones
 
 enum class Status {
   ok,
-  system_call,    // Error::number is its errno
-  busy,           // another thread or process is writing this file now
-  not_a_file,     // a folder, a pipe, a device
+  system_call,  // Error::number is its errno
+  busy,         // another thread or process is writing this file now
+  not_a_file,   // a folder, a pipe, a device
   out_of_memory,
 };
 
@@ -49,11 +50,11 @@ struct Error {
 //   file.open(error); file.write(data, bytes, error); ... file.commit(error);
 //
 // The bytes go to "<path>.tmp", are forced to the disk, and take the name `path` by one rename; the
-// file that had it becomes "<path>.previous". Killed at any instant, `path` holds the old file or the
-// new one, whole; a "<path>.tmp" that a kill leaves behind is used up by the next save. After an
-// error `path` still holds the old file and the temporary is gone. The one exception is stated by the
-// error's message: when only the last call fails, the fsync of the folder, the new file is in place
-// but a power cut may bring the old one back.
+// file that had it becomes "<path>.previous". Killed at any instant, `path` holds the old file or
+// the new one, whole; a "<path>.tmp" that a kill leaves behind is used up by the next save. After
+// an error `path` still holds the old file and the temporary is gone. The one exception is stated
+// by the error's message: when only the last call fails, the fsync of the folder, the new file is
+// in place but a power cut may bring the old one back.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path, const SystemCalls& calls = system_calls());
@@ -81,8 +82,8 @@ struct Bytes {
   size_t size = 0;
 };
 
-// Reads a whole regular file. It is read, not mapped: a mapped file that somebody shortens would kill
-// the process. Allocates the size that the file has; bytes appended meanwhile are left out.
+// Reads a whole regular file. It is read, not mapped: a mapped file that somebody shortens would
+// kill the process. Allocates the size that the file has; bytes appended meanwhile are left out.
 Status read(const std::string& path, Bytes& bytes, Error& error,
             const SystemCalls& calls = system_calls());
 

@@ -1,13 +1,14 @@
-// The container of checkpoints: a safetensors file, readable by the public library, that we trust in
-// nothing when we read it back.
+// The container of checkpoints: a safetensors file, readable by the public library, that we trust
+// in nothing when we read it back.
 //
 //   8 bytes    length of the header, little endian
-//   header     JSON: {"__metadata__":{...},"name":{"dtype":"F32","shape":[3,2],"data_offsets":[0,24]},...}
+//   header     JSON: {"__metadata__":{"key":"value",...},
+//                     "name":{"dtype":"F32","shape":[3,2],"data_offsets":[0,24]},...}
 //   data       the tensors' bytes, one after the other, without holes, to the end of the file
 //
-// What we write is canonical, so equal contents give equal files: no white space but the spaces that
-// pad the header to a multiple of 8 bytes, metadata first and sorted by key, tensors sorted by the
-// size of their number type (largest first, so that each one is aligned) and then by name.
+// What we write is canonical, so equal contents give equal files: no white space but the spaces
+// that pad the header to a multiple of 8 bytes, metadata first and sorted by key, tensors sorted by
+// the size of their number type (largest first, so that each one is aligned) and then by name.
 //
 // Two metadata entries are the container's own:
 //   streamdl.format    "1"
@@ -52,7 +53,7 @@ enum class Status {
   unsupported_format,  // a checkpoint of ours in a format that this version does not know
   checksum,            // damaged
   out_of_memory,
-  write_failed,        // the sink refused
+  write_failed,  // the sink refused
 };
 
 // What was wrong, where, and what was expected. A fixed struct: reporting allocates nothing.
@@ -66,7 +67,7 @@ struct TensorView {
   std::string_view name;
   DType dtype = DType::F32;
   std::vector<uint64_t> shape;    // slowest dimension first, C order
-  const uint8_t* data = nullptr;  // little endian; read with memcpy, a foreign file need not be aligned
+  const uint8_t* data = nullptr;  // little endian; memcpy it out, it need not be aligned
   size_t bytes = 0;
 };
 
@@ -74,8 +75,8 @@ using Metadata = std::map<std::string, std::string, std::less<>>;
 
 // A parsed file. Names and data point into the file's bytes, which must outlive it.
 struct Container {
-  Metadata metadata;                // includes the container's own two entries
-  std::vector<TensorView> tensors;  // in the order of their data
+  Metadata metadata;                         // includes the container's own two entries
+  std::vector<TensorView> tensors;           // in the order of their data
   std::forward_list<std::string> unescaped;  // names that were written with escapes
 
   Container() = default;
@@ -94,8 +95,9 @@ using Sink = std::function<bool(const void* data, size_t bytes)>;
 Status serialize(const Metadata& metadata, std::span<const TensorView> tensors, const Sink& sink,
                  Error& error);
 
-// Reads a file of `size` bytes. Any bytes are safe: no exception, no unbounded recursion, and no more
-// than a small multiple of `size` is allocated. `container` is meaningful only when the result is ok.
+// Reads a file of `size` bytes. Any bytes are safe: no exception, no unbounded recursion, and no
+// more than a small multiple of `size` is allocated. `container` is meaningful only when the result
+// is ok.
 Status parse(const uint8_t* file, size_t size, Container& container, Error& error);
 
 }  // namespace streamdl::container

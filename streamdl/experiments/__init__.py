@@ -5,7 +5,7 @@
 """
 
 from streamdl.experiments.catalogue import EXPERIMENTS, Experiment, find
+from streamdl.experiments.commands import plot, run
 from streamdl.experiments.errors import UsageError
-from streamdl.experiments.run import plot, run
 
 __all__ = ["EXPERIMENTS", "Experiment", "UsageError", "find", "plot", "run"]

@@ -18,7 +18,7 @@ from streamdl.experiments.summary import curves, methods_of, standard_error, str
 # More points than this along a curve read as noise; each point is the mean of a stretch of rows.
 POINTS = 100
 
-STYLE = {
+STYLE: Any = {
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.spines.top": False,
@@ -37,7 +37,7 @@ MARKERS = ("o", "s", "^", "D")  # a second way to tell lines apart, for print wi
 
 
 def draw(experiment: Experiment, rows: list[Row], path: Path) -> None:
-    """Mean over seeds with a band of one standard error, written to `path` in its suffix's format."""
+    """Mean over seeds with a band of one standard error, in the format of the suffix of `path`."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -70,7 +70,7 @@ def _draw_panel(axis: Any, panel: Panel, rows: list[Row]) -> None:
         look = METHODS[method]
         if len(points) > 1:
             axis.fill_between(
-                x, mean - error, mean + error, color=look.colour, alpha=0.22, linewidth=0
+                x, mean - error, mean + error, color=look.colour, alpha=0.15, linewidth=0
             )
         axis.plot(
             x,

@@ -7,7 +7,6 @@ results.parquet         all parts: one row per measurement, each with the full c
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import platform
@@ -25,7 +24,7 @@ from streamdl.experiments.part import Part, Row
 
 @dataclass(frozen=True)
 class Folder:
-    """A results folder whose config.json is known to be that of `experiment` and `configuration`."""
+    """A results folder and what its config.json says."""
 
     path: Path
     experiment: str
@@ -110,11 +109,15 @@ def write_whole(path: Path, content: bytes) -> None:
     """Replace a file in one step: after a crash it is the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(unfinished, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    try:
+        with open(unfinished, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def _refuse_difference(folder: Folder, experiment: str, identity: dict[str, Any]) -> None:
@@ -133,7 +136,7 @@ def _refuse_difference(folder: Folder, experiment: str, identity: dict[str, Any]
 def _versions() -> dict[str, str]:
     info = sdl.info()
     return {
-        "streamdl": importlib.metadata.version("streamdl"),
+        "streamdl": str(info["version"]),
         "isa": str(info["isa"]),
         "numpy": np.__version__,
         "python": platform.python_version(),

@@ -29,7 +29,7 @@ def table(experiment: Experiment, rows: list[Row]) -> Any:
             _show(summary.first, percent),
             _show(summary.best_tenth, percent),
             _show(summary.last_tenth, percent),
-            "–" if summary.dormant is None else _show(summary.dormant, True),
+            "-" if summary.dormant is None else _show(summary.dormant, True),
             f"{summary.examples_per_second:,.0f}",
         ]
         grid.add_row(

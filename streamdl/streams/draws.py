@@ -1,4 +1,4 @@
-"""Random generators of the streams, keyed so that any task can be drawn without the ones before it."""
+"""Random generators of the streams, keyed so that any task can be drawn without those before."""
 
 from __future__ import annotations
 

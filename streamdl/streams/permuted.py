@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -98,19 +99,12 @@ class PermutedMNIST(_PermutedImages):
         tasks: SupportsIndex | None = None,
         task_length: SupportsIndex = 60000,
     ) -> None:
-        images, labels = load_mnist("train")
-        super().__init__(
-            images,
-            labels.astype(np.int64),
-            255,
-            seed=seed,
-            tasks=tasks,
-            task_length=task_length,
-        )
+        images, labels = _load_train()
+        super().__init__(images, labels, 255, seed=seed, tasks=tasks, task_length=task_length)
 
 
 class PermutedDigits(_PermutedImages):
-    """Online permuted digits: the 1,797 digits of 8 x 8 of the UCI set, permuted anew in every task.
+    """Online permuted digits: the 1,797 digits of 8 x 8 of the UCI set, permuted in every task.
 
     x = pixels / 16 in [0, 1], (64,) float32; y the digit. The data ships with scikit-learn
     (Alpaydin & Kaynak, "Optical recognition of handwritten digits", UCI 1998); the protocol is
@@ -136,6 +130,16 @@ class PermutedDigits(_PermutedImages):
         super().__init__(images, labels, 16, seed=seed, tasks=tasks, task_length=task_length)
 
 
+# The images are read once per process and shared by its streams, which only read them.
+
+
+@functools.cache
+def _load_train() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    images, labels = load_mnist("train")
+    return images, labels.astype(np.int64)
+
+
+@functools.cache
 def _load_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     try:
         from sklearn.datasets import load_digits

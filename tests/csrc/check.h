@@ -40,15 +40,15 @@ inline bool check_report(bool good, const char* file, int line, const std::strin
   check_equal((got), (expected), __FILE__, __LINE__, #got " == " #expected)
 
 // CHECK_NEAR(got, expected, tolerance): |got - expected| <= tolerance; false for NaN.
-#define CHECK_NEAR(got, expected, tolerance)               \
+#define CHECK_NEAR(got, expected, tolerance) \
   check_near((got), (expected), (tolerance), __FILE__, __LINE__, #got " ~ " #expected)
 
 template <class A, class B>
 bool check_equal(const A& got, const B& expected, const char* file, int line, const char* what) {
   if (got == expected) return check_report(true, file, line, "");
-  return check_report(false, file, line,
-                      std::string(what) + ": got " + check_text(got) + ", expected " +
-                          check_text(expected));
+  return check_report(
+      false, file, line,
+      std::string(what) + ": got " + check_text(got) + ", expected " + check_text(expected));
 }
 
 inline bool check_near(double got, double expected, double tolerance, const char* file, int line,

@@ -124,7 +124,8 @@ class LayerNorm(Layer):
     def forward(self, x: Array) -> Array:
         self.sigma = math.sqrt(np.mean((x - x.mean()) ** 2) + self.epsilon)
         self.x_hat = (x - x.mean()) / self.sigma
-        return self.parameters.get("weight", 1.0) * self.x_hat + self.parameters.get("bias", 0.0)
+        weight, bias = self.parameters.get("weight", 1.0), self.parameters.get("bias", 0.0)
+        return np.asarray(weight * self.x_hat + bias)
 
     def jacobian(self) -> Array:
         n = len(self.x_hat)

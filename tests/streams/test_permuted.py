@@ -43,7 +43,7 @@ def test_seeds_share_no_permutation() -> None:
 
 
 def test_more_examples_than_images_are_refused() -> None:
-    with pytest.raises(ValueError, match="1797 images.*got 1798"):
+    with pytest.raises(ValueError, match=r"1797 images.*got 1798"):
         PermutedDigits(task_length=1798)
 
 

@@ -1,8 +1,6 @@
 // A saved file is replaced whole, its predecessor is kept, and no second writer gets between.
 //
 //   g++ -std=c++20 -O2 -Icsrc -Itests/csrc tests/csrc/learner/test_file.cpp csrc/learner/file.cpp
-#include "learner/file.h"
-
 #include <errno.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -13,6 +11,7 @@
 #include <string>
 
 #include "check.h"
+#include "learner/file.h"
 #include "learner/folder.h"
 
 using namespace streamdl::file;
@@ -134,7 +133,9 @@ void leftovers() {
 // child had acknowledged through the pipe.
 void kill_while_saving() {
   const Folder folder;
-  const auto content = [](int n) { return std::string(40000, static_cast<char>('a' + n % 26)) + std::to_string(n); };
+  const auto content = [](int n) {
+    return std::string(40000, static_cast<char>('a' + n % 26)) + std::to_string(n);
+  };
   for (int kill_after = 0; kill_after < 60; ++kill_after) {
     int ends[2];
     if (!CHECK_EQUAL(pipe(ends), 0)) return;
@@ -152,7 +153,8 @@ void kill_while_saving() {
     usleep(static_cast<useconds_t>(kill_after * 137 % 4000));
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
-    while (::read(ends[0], &n, sizeof n) == sizeof n) {}
+    while (::read(ends[0], &n, sizeof n) == sizeof n) {
+    }
     close(ends[0]);
     const std::string found = folder.content("a");
     CHECK(found == content(n) || found == content(n + 1));
