@@ -112,7 +112,8 @@ def _draw_plasticity(random: np.random.Generator, hidden: bool) -> list[dict[str
         methods.append(
             {
                 "name": "ContinualBackprop",
-                "replacement_rate": float(random.uniform(0.005, 0.05)),
+                # the upper end makes several units of a layer due at once
+                "replacement_rate": float(10 ** random.uniform(-2.3, -0.6)),
                 "maturity": int(random.integers(3, 25)),
                 "decay": float(random.choice([0.9, 0.95, 0.99])),
                 "utility": str(random.choice(UTILITIES)),

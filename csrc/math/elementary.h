@@ -1,9 +1,10 @@
 // Elementary functions over a lane type V: float, double, Lanes<float> or Lanes<double>.
 //
 // They are built from the operations of number.h alone, so that every instruction set and CUDA give
-// the same bits; the C library's functions differ between machines. Polynomials are minimax fits made
-// for this file, lowest coefficient first. Largest errors, in units in the last place (ulp), are
-// measured by tests/csrc/math/test_elementary.cpp and stated at each function as (float, double).
+// the same bits; the C library's functions differ between machines. Polynomials are minimax fits
+// made for this file, lowest coefficient first. Largest errors, in units in the last place (ulp),
+// are measured by tests/csrc/math/test_elementary.cpp and stated at each function as (float,
+// double).
 #pragma once
 
 #include "math/number.h"
@@ -26,8 +27,10 @@ STREAMDL_HD V polynomial(V x, Number<V> c0, More... more) {
 // A literal for each of the two number types.
 template <class V>
 STREAMDL_HD V constant(float in_float, double in_double) {
-  if constexpr (is_single<V>) return V(in_float);
-  else return V(in_double);
+  if constexpr (is_single<V>)
+    return V(in_float);
+  else
+    return V(in_double);
 }
 // ln 2 as its nearest number and the rest.
 template <class V>
@@ -90,19 +93,22 @@ STREAMDL_HD V exp_outside(V x) {
 // e^x (0.9, 0.9 ulp). Overflow gives infinity, underflow is gradual down to 0, NaN stays NaN.
 template <class V>
 STREAMDL_HD V exp(V x) {
-  if (any(abs(x) > constant<V>(87.0f, 708.0))) [[unlikely]] return exp_outside(x);
+  if (any(abs(x) > constant<V>(87.0f, 708.0))) [[unlikely]]
+    return exp_outside(x);
   return exp_inside(x);
 }
 
-// e^x for the increment x of a logarithm, which is mostly small (0.9, 0.9 ulp). In float a lane with
-// |x| <= 1/16 takes a polynomial of degree 4, and the full exp runs only where some lane needs it.
+// e^x for the increment x of a logarithm, which is mostly small (0.9, 0.9 ulp). In float a lane
+// with |x| <= 1/16 takes a polynomial of degree 4, and the full exp runs only where some lane needs
+// it.
 template <class V>
 STREAMDL_HD V exp_increment(V x) {
   if constexpr (is_single<V>) {
     const auto small = abs(x) <= V(0x1p-4f);
     const V tail = polynomial(x, 0x1p-1f, 0x1.555622p-3f, 0x1.55638ep-5f);
     const V near = fma(fma(tail, x, V(1)), x, V(1));
-    if (all(small)) [[likely]] return near;
+    if (all(small)) [[likely]]
+      return near;
     return select(small, near, exp(x));
   } else {
     return exp(x);
@@ -163,7 +169,8 @@ template <class V>
 STREAMDL_HD V log(V x) {
   const V least = constant<V>(0x1p-126f, 0x1p-1022);
   const V most = constant<V>(0x1.fffffep127f, 0x1.fffffffffffffp1023);
-  if (all(x >= least) && all(x <= most)) [[likely]] return log_inside(x);
+  if (all(x >= least) && all(x <= most)) [[likely]]
+    return log_inside(x);
   return log_outside(x, least, most);
 }
 

@@ -68,11 +68,11 @@ STREAMDL_HD void store(double* p, Lanes<double> a) {
 //---------------------------------------------------------------------------- lane by lane
 
 // One function for each of the two types, both halves.
-#define STREAMDL_TWO_ARGUMENTS(name, instruction)                         \
-  STREAMDL_HD Lanes<float> name(Lanes<float> a, Lanes<float> b) {         \
+#define STREAMDL_TWO_ARGUMENTS(name, instruction)                              \
+  STREAMDL_HD Lanes<float> name(Lanes<float> a, Lanes<float> b) {              \
     return {instruction##_ps(a.low, b.low), instruction##_ps(a.high, b.high)}; \
-  }                                                                       \
-  STREAMDL_HD Lanes<double> name(Lanes<double> a, Lanes<double> b) {      \
+  }                                                                            \
+  STREAMDL_HD Lanes<double> name(Lanes<double> a, Lanes<double> b) {           \
     return {instruction##_pd(a.low, b.low), instruction##_pd(a.high, b.high)}; \
   }
 STREAMDL_TWO_ARGUMENTS(operator+, _mm256_add)
@@ -84,11 +84,11 @@ STREAMDL_TWO_ARGUMENTS(max, _mm256_max)
 #undef STREAMDL_TWO_ARGUMENTS
 
 // Comparisons are false where a lane is NaN, except !=.
-#define STREAMDL_COMPARISON(name, predicate)                                             \
-  STREAMDL_HD Lanes<float>::Mask name(Lanes<float> a, Lanes<float> b) {                  \
+#define STREAMDL_COMPARISON(name, predicate)                                                   \
+  STREAMDL_HD Lanes<float>::Mask name(Lanes<float> a, Lanes<float> b) {                        \
     return {_mm256_cmp_ps(a.low, b.low, predicate), _mm256_cmp_ps(a.high, b.high, predicate)}; \
-  }                                                                                      \
-  STREAMDL_HD Lanes<double>::Mask name(Lanes<double> a, Lanes<double> b) {               \
+  }                                                                                            \
+  STREAMDL_HD Lanes<double>::Mask name(Lanes<double> a, Lanes<double> b) {                     \
     return {_mm256_cmp_pd(a.low, b.low, predicate), _mm256_cmp_pd(a.high, b.high, predicate)}; \
   }
 STREAMDL_COMPARISON(operator<, _CMP_LT_OQ)
@@ -177,7 +177,8 @@ STREAMDL_HD __m256d split_half(__m256d a, __m256d& n) {
   const __m256i bits = _mm256_sub_epi64(_mm256_castpd_si256(a), root);
   // AVX2 cannot convert 64-bit integers: flip the sign bit of the 12-bit exponent, write it into
   // the fraction of 2^52 and subtract both offsets again.
-  const __m256i biased = _mm256_srli_epi64(_mm256_xor_si256(bits, _mm256_set1_epi64x(INT64_MIN)), 52);
+  const __m256i biased =
+      _mm256_srli_epi64(_mm256_xor_si256(bits, _mm256_set1_epi64x(INT64_MIN)), 52);
   const __m256i written = _mm256_or_si256(biased, _mm256_set1_epi64x(0x4330000000000000));
   n = _mm256_sub_pd(_mm256_castsi256_pd(written), _mm256_set1_pd(4503599627370496.0 + 2048.0));
   const __m256i fraction = _mm256_and_si256(bits, _mm256_set1_epi64x(0x000fffffffffffff));
@@ -271,7 +272,8 @@ STREAMDL_HD double maximum(Lanes<double> a) {
   return _mm_cvtsd_f64(_mm_max_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
-//---------------------------------------------------------------------------- 32-bit words, for random numbers
+//---------------------------------------------------------------------------- words, for random
+//numbers
 
 struct Words {
   static constexpr int width = 16;
@@ -281,7 +283,8 @@ struct Words {
   STREAMDL_HD Words(__m256i l, __m256i h) : low(l), high(h) {}
 };
 STREAMDL_HD Words iota() {
-  return {_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15)};
+  return {_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
+          _mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15)};
 }
 STREAMDL_HD Words operator+(Words a, Words b) {
   return {_mm256_add_epi32(a.low, b.low), _mm256_add_epi32(a.high, b.high)};

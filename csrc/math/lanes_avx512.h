@@ -1,7 +1,7 @@
 // The vector type on AVX-512: sixteen floats or eight doubles in one 512-bit register.
 //
-// Meant for -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma. lanes_scalar.h says what every operation
-// means; the bits are the same.
+// Meant for -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma. lanes_scalar.h says what every
+// operation means; the bits are the same.
 #pragma once
 
 // g++ 12 warns about its own "undefined" vectors inside this header.
@@ -201,8 +201,8 @@ STREAMDL_HD void sum4(Lanes<float> a, Lanes<float> b, Lanes<float> c, Lanes<floa
   const __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c.all, d.all, 0x44),
                                   _mm512_shuffle_f32x4(c.all, d.all, 0xee));
   // four lanes of a, of b, of c, of d
-  const __m512 four = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88),
-                                    _mm512_shuffle_f32x4(ab, cd, 0xdd));
+  const __m512 four =
+      _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
   const __m512 two = _mm512_add_ps(four, _mm512_shuffle_ps(four, four, 0x4e));
   const __m512 one = _mm512_add_ps(two, _mm512_shuffle_ps(two, two, 0xb1));
   const __m512i first = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
@@ -214,8 +214,8 @@ STREAMDL_HD void sum4(Lanes<double> a, Lanes<double> b, Lanes<double> c, Lanes<d
                                    _mm512_shuffle_f64x2(a.all, b.all, 0xee));
   const __m512d cd = _mm512_add_pd(_mm512_shuffle_f64x2(c.all, d.all, 0x44),
                                    _mm512_shuffle_f64x2(c.all, d.all, 0xee));
-  const __m512d two = _mm512_add_pd(_mm512_shuffle_f64x2(ab, cd, 0x88),
-                                    _mm512_shuffle_f64x2(ab, cd, 0xdd));
+  const __m512d two =
+      _mm512_add_pd(_mm512_shuffle_f64x2(ab, cd, 0x88), _mm512_shuffle_f64x2(ab, cd, 0xdd));
   const __m512d one = _mm512_add_pd(two, _mm512_shuffle_pd(two, two, 0x55));
   const __m512i first = _mm512_setr_epi64(0, 2, 4, 6, 0, 0, 0, 0);
   _mm256_storeu_pd(out, _mm512_castpd512_pd256(_mm512_permutexvar_pd(first, one)));
@@ -233,7 +233,8 @@ STREAMDL_HD double maximum(Lanes<double> a) {
   return _mm_cvtsd_f64(_mm_max_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
-//---------------------------------------------------------------------------- 32-bit words, for random numbers
+//---------------------------------------------------------------------------- words, for random
+//numbers
 
 struct Words {
   static constexpr int width = 16;

@@ -1,7 +1,7 @@
 // The vector type on AArch64: sixteen floats or eight doubles in four 128-bit registers.
 //
-// NEON is part of every AArch64 processor, no flag is needed. lanes_scalar.h says what every operation
-// means; the bits are the same.
+// NEON is part of every AArch64 processor, no flag is needed. lanes_scalar.h says what every
+// operation means; the bits are the same.
 #pragma once
 
 #include <arm_neon.h>
@@ -52,9 +52,9 @@ struct NumberOf<Lanes<T>> {
 };
 
 // The body of a function that computes r part by part.
-#define STREAMDL_PARTS(result, expression)                 \
-  result r;                                                \
-  for (int k = 0; k < 4; ++k) r.part[k] = (expression);    \
+#define STREAMDL_PARTS(result, expression)              \
+  result r;                                             \
+  for (int k = 0; k < 4; ++k) r.part[k] = (expression); \
   return r
 
 //---------------------------------------------------------------------------- load and store
@@ -74,24 +74,24 @@ STREAMDL_HD void store(double* p, Lanes<double> a) {
 
 //---------------------------------------------------------------------------- lane by lane
 
-#define STREAMDL_ONE_ARGUMENT(name, instruction)                     \
-  STREAMDL_HD Lanes<float> name(Lanes<float> a) {                    \
-    STREAMDL_PARTS(Lanes<float>, instruction##_f32(a.part[k]));      \
-  }                                                                  \
-  STREAMDL_HD Lanes<double> name(Lanes<double> a) {                  \
-    STREAMDL_PARTS(Lanes<double>, instruction##_f64(a.part[k]));     \
+#define STREAMDL_ONE_ARGUMENT(name, instruction)                 \
+  STREAMDL_HD Lanes<float> name(Lanes<float> a) {                \
+    STREAMDL_PARTS(Lanes<float>, instruction##_f32(a.part[k]));  \
+  }                                                              \
+  STREAMDL_HD Lanes<double> name(Lanes<double> a) {              \
+    STREAMDL_PARTS(Lanes<double>, instruction##_f64(a.part[k])); \
   }
 STREAMDL_ONE_ARGUMENT(operator-, vnegq)
 STREAMDL_ONE_ARGUMENT(sqrt, vsqrtq)
 STREAMDL_ONE_ARGUMENT(abs, vabsq)
 #undef STREAMDL_ONE_ARGUMENT
 
-#define STREAMDL_TWO_ARGUMENTS(name, instruction)                               \
-  STREAMDL_HD Lanes<float> name(Lanes<float> a, Lanes<float> b) {               \
-    STREAMDL_PARTS(Lanes<float>, instruction##_f32(a.part[k], b.part[k]));      \
-  }                                                                             \
-  STREAMDL_HD Lanes<double> name(Lanes<double> a, Lanes<double> b) {            \
-    STREAMDL_PARTS(Lanes<double>, instruction##_f64(a.part[k], b.part[k]));     \
+#define STREAMDL_TWO_ARGUMENTS(name, instruction)                           \
+  STREAMDL_HD Lanes<float> name(Lanes<float> a, Lanes<float> b) {           \
+    STREAMDL_PARTS(Lanes<float>, instruction##_f32(a.part[k], b.part[k]));  \
+  }                                                                         \
+  STREAMDL_HD Lanes<double> name(Lanes<double> a, Lanes<double> b) {        \
+    STREAMDL_PARTS(Lanes<double>, instruction##_f64(a.part[k], b.part[k])); \
   }
 STREAMDL_TWO_ARGUMENTS(operator+, vaddq)
 STREAMDL_TWO_ARGUMENTS(operator-, vsubq)
@@ -100,12 +100,12 @@ STREAMDL_TWO_ARGUMENTS(operator/, vdivq)
 #undef STREAMDL_TWO_ARGUMENTS
 
 // Comparisons are false where a lane is NaN, except !=.
-#define STREAMDL_COMPARISON(name, instruction)                                        \
-  STREAMDL_HD Lanes<float>::Mask name(Lanes<float> a, Lanes<float> b) {               \
-    STREAMDL_PARTS(Lanes<float>::Mask, instruction##_f32(a.part[k], b.part[k]));      \
-  }                                                                                   \
-  STREAMDL_HD Lanes<double>::Mask name(Lanes<double> a, Lanes<double> b) {            \
-    STREAMDL_PARTS(Lanes<double>::Mask, instruction##_f64(a.part[k], b.part[k]));     \
+#define STREAMDL_COMPARISON(name, instruction)                                    \
+  STREAMDL_HD Lanes<float>::Mask name(Lanes<float> a, Lanes<float> b) {           \
+    STREAMDL_PARTS(Lanes<float>::Mask, instruction##_f32(a.part[k], b.part[k]));  \
+  }                                                                               \
+  STREAMDL_HD Lanes<double>::Mask name(Lanes<double> a, Lanes<double> b) {        \
+    STREAMDL_PARTS(Lanes<double>::Mask, instruction##_f64(a.part[k], b.part[k])); \
   }
 STREAMDL_COMPARISON(operator<, vcltq)
 STREAMDL_COMPARISON(operator<=, vcleq)
@@ -210,27 +210,28 @@ STREAMDL_HD uint32_t to_bits(Lanes<double>::Mask m) {
   return bits;
 }
 STREAMDL_HD bool any(Lanes<float>::Mask m) {
-  return vmaxvq_u32(vorrq_u32(vorrq_u32(m.part[0], m.part[1]),
-                              vorrq_u32(m.part[2], m.part[3]))) != 0;
+  return vmaxvq_u32(vorrq_u32(vorrq_u32(m.part[0], m.part[1]), vorrq_u32(m.part[2], m.part[3]))) !=
+         0;
 }
 STREAMDL_HD bool any(Lanes<double>::Mask m) {
-  return vmaxvq_u32(vreinterpretq_u32_u64(vorrq_u64(vorrq_u64(m.part[0], m.part[1]),
-                                                    vorrq_u64(m.part[2], m.part[3])))) != 0;
+  return vmaxvq_u32(vreinterpretq_u32_u64(
+             vorrq_u64(vorrq_u64(m.part[0], m.part[1]), vorrq_u64(m.part[2], m.part[3])))) != 0;
 }
 STREAMDL_HD bool all(Lanes<float>::Mask m) {
-  return vminvq_u32(vandq_u32(vandq_u32(m.part[0], m.part[1]),
-                              vandq_u32(m.part[2], m.part[3]))) != 0;
+  return vminvq_u32(vandq_u32(vandq_u32(m.part[0], m.part[1]), vandq_u32(m.part[2], m.part[3]))) !=
+         0;
 }
 STREAMDL_HD bool all(Lanes<double>::Mask m) {
-  return vminvq_u32(vreinterpretq_u32_u64(vandq_u64(vandq_u64(m.part[0], m.part[1]),
-                                                    vandq_u64(m.part[2], m.part[3])))) != 0;
+  return vminvq_u32(vreinterpretq_u32_u64(
+             vandq_u64(vandq_u64(m.part[0], m.part[1]), vandq_u64(m.part[2], m.part[3])))) != 0;
 }
 
 //---------------------------------------------------------------------------- across lanes
 
 // The first levels of the fixed tree: lane i + lane i + width/2, then width/4, ...
 STREAMDL_HD float32x2_t sum_to_two(Lanes<float> a) {
-  const float32x4_t four = vaddq_f32(vaddq_f32(a.part[0], a.part[2]), vaddq_f32(a.part[1], a.part[3]));
+  const float32x4_t four =
+      vaddq_f32(vaddq_f32(a.part[0], a.part[2]), vaddq_f32(a.part[1], a.part[3]));
   return vadd_f32(vget_low_f32(four), vget_high_f32(four));
 }
 STREAMDL_HD float64x2_t sum_to_two(Lanes<double> a) {
@@ -260,7 +261,8 @@ STREAMDL_HD T maximum(Lanes<T> a) {
   return lane[0];
 }
 
-//---------------------------------------------------------------------------- 32-bit words, for random numbers
+//---------------------------------------------------------------------------- words, for random
+//numbers
 
 struct Words {
   static constexpr int width = 16;

@@ -1,9 +1,9 @@
 // Philox4x32-10: random words as a function of a counter and a key (Salmon, Moraes, Dror and Shaw,
 // "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 //
-// There is no generator state: the key is the seed, the counter says which draw it is, and the words
-// are the same whatever the instruction set, the thread or the order. One template serves a single
-// counter (W = uint32_t, also in a constant expression) and sixteen at once (W = Words).
+// There is no generator state: the key is the seed, the counter says which draw it is, and the
+// words are the same whatever the instruction set, the thread or the order. One template serves a
+// single counter (W = uint32_t, also in a constant expression) and sixteen at once (W = Words).
 #pragma once
 
 #include "math/number.h"
@@ -22,8 +22,9 @@ struct WordOf {
 // and the key advances by the Weyl constants (golden ratio, sqrt 3 - 1).
 template <class W>
 STREAMDL_HD constexpr void philox(W counter0, typename WordOf<W>::type counter1,
-                                  typename WordOf<W>::type counter2, typename WordOf<W>::type counter3,
-                                  uint32_t key0, uint32_t key1, W (&words)[4]) {
+                                  typename WordOf<W>::type counter2,
+                                  typename WordOf<W>::type counter3, uint32_t key0, uint32_t key1,
+                                  W (&words)[4]) {
   for (int round = 0; round < 10; ++round) {
     W high0{}, high1{};
     const W low0 = multiply(counter0, 0xd2511f53u, high0);

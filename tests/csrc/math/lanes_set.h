@@ -1,8 +1,9 @@
 // What the test of the lane types runs on every instruction set: one table of operations.
 //
-// An operation reads a block of four vectors (a, b, c of any bits, n of whole numbers) and writes up to
-// eight. lanes_set.cpp is compiled once per instruction set and exports two LaneSets: `lane_set` runs on
-// the vector type, `plain_set` on a plain float or double, one lane after the other.
+// An operation reads a block of four vectors (a, b, c of any bits, n of whole numbers) and writes
+// up to eight. lanes_set.cpp is compiled once per instruction set and exports two LaneSets:
+// `lane_set` runs on the vector type, `plain_set` on a plain float or double, one lane after the
+// other.
 #pragma once
 
 #include <cstdint>

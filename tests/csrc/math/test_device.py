@@ -1,7 +1,7 @@
 """The formulas also compile as CUDA device code, for every GPU generation, without register spills.
 
-Needs nvcc, but no GPU: the test reads what the assembler reports per kernel. Contraction is off, as on the
-processor, because each formula must give the same bits on both.
+Needs nvcc, but no GPU: the test reads what the assembler reports per kernel. Contraction is off, as
+on the processor, because each formula must give the same bits on both.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ __global__ void {name}_of_{number}({number}* w, {number}* fields, {number} x, {n
   const int i = threadIdx.x;
   {number} f[Rule::field_count + 1];
   for (int k = 0; k < Rule::field_count; ++k) f[k] = fields[k * blockDim.x + i];
-  Rule::apply(w[i], streamdl::base::OuterProduct<{number}>{{x, delta[i]}}, sensitivity[i], f, context);
+  const streamdl::base::OuterProduct<{number}> gradient{{x, delta[i]}};
+  Rule::apply(w[i], gradient, sensitivity[i], f, context);
   for (int k = 0; k < Rule::field_count; ++k) fields[k * blockDim.x + i] = f[k];
 }}
 """

@@ -3,14 +3,13 @@
 //
 //   g++ -std=c++20 -O3 -ffp-contract=off -Wall -Wextra -Icsrc -Itests/csrc
 //       tests/csrc/math/test_elementary.cpp -o test_elementary && ./test_elementary
-#include "math/elementary.h"
-
 #include <cfloat>
 #include <cmath>
 #include <cstdio>
 #include <limits>
 
 #include "check.h"
+#include "math/elementary.h"
 #include "math/philox.h"
 
 namespace m = streamdl::base;
@@ -162,20 +161,48 @@ int main() {
   const int count = 1000000;
   const Case<float> in_float[] = {
       {"exp", m::exp<float>, expl, 0.9, {{-104, 89, false}, {-80, 80, true}, {-1, 1, false}}},
-      {"exp_increment", m::exp_increment<float>, expl, 0.9, {{-0.07, 0.07, false}, {-90, 90, true}}},
+      {"exp_increment",
+       m::exp_increment<float>,
+       expl,
+       0.9,
+       {{-0.07, 0.07, false}, {-90, 90, true}}},
       {"log", m::log<float>, logl, 0.9, {{0.5, 2, false}, {1e-40, 3e38, true}, {0, 100, false}}},
       {"tanh", m::tanh<float>, tanhl, 1.8, {{-1, 1, false}, {-12, 12, true}, {-10, 10, false}}},
-      {"sigmoid", m::sigmoid<float>, precise_sigmoid, 1.5, {{-104, 20, false}, {-9, 9, true}, {-2, 2, false}}},
-      {"softplus", m::softplus<float>, precise_softplus, 1.8, {{-104, 20, false}, {-9, 9, true}, {-2, 2, false}}},
+      {"sigmoid",
+       m::sigmoid<float>,
+       precise_sigmoid,
+       1.5,
+       {{-104, 20, false}, {-9, 9, true}, {-2, 2, false}}},
+      {"softplus",
+       m::softplus<float>,
+       precise_softplus,
+       1.8,
+       {{-104, 20, false}, {-9, 9, true}, {-2, 2, false}}},
       {"erf", m::erf<float>, erfl, 1.2, {{-1.2, 1.2, false}, {-5, 5, true}, {-5, 5, false}}},
   };
   const Case<double> in_double[] = {
       {"exp", m::exp<double>, expl, 0.9, {{-745, 710, false}, {-80, 80, true}, {-1, 1, false}}},
-      {"exp_increment", m::exp_increment<double>, expl, 0.9, {{-0.07, 0.07, false}, {-90, 90, true}}},
-      {"log", m::log<double>, logl, 0.9, {{0.5, 2, false}, {1e-40, 1e300, true}, {0, 5e-308, false}}},
+      {"exp_increment",
+       m::exp_increment<double>,
+       expl,
+       0.9,
+       {{-0.07, 0.07, false}, {-90, 90, true}}},
+      {"log",
+       m::log<double>,
+       logl,
+       0.9,
+       {{0.5, 2, false}, {1e-40, 1e300, true}, {0, 5e-308, false}}},
       {"tanh", m::tanh<double>, tanhl, 2.0, {{-1, 1, false}, {-25, 25, true}, {-20, 20, false}}},
-      {"sigmoid", m::sigmoid<double>, precise_sigmoid, 1.5, {{-745, 40, false}, {-9, 9, true}, {-2, 2, false}}},
-      {"softplus", m::softplus<double>, precise_softplus, 1.8, {{-745, 40, false}, {-9, 9, true}, {-2, 2, false}}},
+      {"sigmoid",
+       m::sigmoid<double>,
+       precise_sigmoid,
+       1.5,
+       {{-745, 40, false}, {-9, 9, true}, {-2, 2, false}}},
+      {"softplus",
+       m::softplus<double>,
+       precise_softplus,
+       1.8,
+       {{-745, 40, false}, {-9, 9, true}, {-2, 2, false}}},
       {"erf", m::erf<double>, erfl, 1.2, {{-1.2, 1.2, false}, {-6, 6, true}, {-7, 7, false}}},
   };
   for (const auto& c : in_float) check_accuracy(c, count);

@@ -1,20 +1,20 @@
-// Same bits everywhere: every operation, elementary function and random word of each instruction set
-// against the scalar vector type, on random bit patterns (denormals, zeros of both signs, infinities,
-// NaN included). Any NaN equals any NaN. ./test_lanes [lanes per operation, default 1048576]
+// Same bits everywhere: every operation, elementary function and random word of each instruction
+// set against the scalar vector type, on random bit patterns (denormals, zeros of both signs,
+// infinities, NaN included). Any NaN equals any NaN. ./test_lanes [lanes per operation, default
+// 1048576]
 //
-//   flags="-std=c++20 -O3 -ffp-contract=off -Wall -Wextra -Icsrc -Itests/csrc"; cd tests/csrc/math
-//   (paths below as from the top folder)
-//   g++ $flags -DSTREAMDL_ISA=scalar -c lanes_set.cpp -o scalar.o
-//   g++ $flags -DSTREAMDL_ISA=avx2 -DSTREAMDL_USE_AVX2 -mavx2 -mfma -c lanes_set.cpp -o avx2.o
-//   g++ $flags -DSTREAMDL_ISA=avx512 -DSTREAMDL_USE_AVX512 -mavx512f -mavx512dq -mavx512bw -mavx512vl
-//       -mfma -c lanes_set.cpp -o avx512.o
-//   g++ $flags -DTEST_AVX2 -DTEST_AVX512 test_lanes.cpp scalar.o avx2.o avx512.o -o test_lanes
-// AVX-512 without such a processor (SIMDe from the system, still with AVX2 and FMA):
-//   g++ $flags -Wno-psabi -Itests/csrc/math/emulated -DSTREAMDL_ISA=avx512 -DSTREAMDL_USE_AVX512
-//       -mavx2 -mfma -c lanes_set.cpp -o avx512.o, and -DTEST_AVX512_EMULATED for test_lanes.cpp
-// AArch64, on any machine through QEMU:
-//   aarch64-linux-gnu-g++ $flags -static -DSTREAMDL_ISA=neon -DSTREAMDL_USE_NEON -c lanes_set.cpp
-//       -o neon.o, and -DTEST_NEON; qemu-aarch64-static ./test_lanes
+//   flags="-std=c++20 -O3 -ffp-contract=off -Wall -Wextra -Icsrc -Itests/csrc"
+//   set=tests/csrc/math/lanes_set.cpp; main=tests/csrc/math/test_lanes.cpp
+//   avx512="-mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma"
+//   g++ $flags -DSTREAMDL_ISA=scalar -c $set -o scalar.o
+//   g++ $flags -DSTREAMDL_ISA=avx2 -DSTREAMDL_USE_AVX2 -mavx2 -mfma -c $set -o avx2.o
+//   g++ $flags -DSTREAMDL_ISA=avx512 -DSTREAMDL_USE_AVX512 $avx512 -c $set -o avx512.o
+//   g++ $flags -DTEST_AVX2 -DTEST_AVX512 $main scalar.o avx2.o avx512.o -o test_lanes
+// AVX-512 where the processor has none, by SIMDe (libsimde-dev); then -DTEST_AVX512_EMULATED:
+//   g++ $flags -Wno-psabi -Itests/csrc/math/emulated -mavx2 -mfma -DSTREAMDL_ISA=avx512
+//       -DSTREAMDL_USE_AVX512 -c $set -o avx512.o
+// AArch64 on any machine, by qemu-aarch64-static; all with aarch64-linux-gnu-g++ -static:
+//   $flags -DSTREAMDL_ISA=neon -DSTREAMDL_USE_NEON -c $set -o neon.o, then -DTEST_NEON
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -41,34 +41,55 @@ extern const LaneSet lane_set, plain_set;
 }
 
 #define OPERATION_TEXT(name, ...) #name,
-const char* const operation_names[] = {LANE_OPERATIONS(OPERATION_TEXT) VECTOR_OPERATIONS(OPERATION_TEXT)
-                                           FLOAT_OPERATIONS(OPERATION_TEXT)};
+const char* const operation_names[] = {LANE_OPERATIONS(OPERATION_TEXT) VECTOR_OPERATIONS(
+    OPERATION_TEXT) FLOAT_OPERATIONS(OPERATION_TEXT)};
 #undef OPERATION_TEXT
 
 //---------------------------------------------------------------------------- inputs
 
-// One number: any bits, a moderate one, one over the whole range of exp, a special one or a small one.
+// One number: any bits, a moderate one, one over the whole range of exp, a special one or a small
+// one.
 template <class T>
 T draw(uint32_t kind, uint32_t high, uint32_t low) {
   using limits = std::numeric_limits<T>;
-  const T special[] = {T(0), T(-0.0), limits::infinity(), -limits::infinity(), limits::quiet_NaN(),
-                       limits::denorm_min(), -limits::denorm_min(), limits::min(), -limits::min(),
-                       limits::max(), limits::lowest(), T(1), T(-1), T(0.5), T(0x1p-4), T(-0x1p-4)};
+  const T special[] = {T(0),
+                       T(-0.0),
+                       limits::infinity(),
+                       -limits::infinity(),
+                       limits::quiet_NaN(),
+                       limits::denorm_min(),
+                       -limits::denorm_min(),
+                       limits::min(),
+                       -limits::min(),
+                       limits::max(),
+                       limits::lowest(),
+                       T(1),
+                       T(-1),
+                       T(0.5),
+                       T(0x1p-4),
+                       T(-0x1p-4)};
   const T unit = (T)(2 * m::uniform(high, low) - 1);
   switch (kind) {
     case 0:
     case 1:
-      if constexpr (sizeof(T) == 4) return m::from_bits(high);
-      else return m::from_bits((uint64_t)high << 32 | low);
+      if constexpr (sizeof(T) == 4)
+        return m::from_bits(high);
+      else
+        return m::from_bits((uint64_t)high << 32 | low);
     case 2:
-    case 3: return 4 * unit;
-    case 4: return (sizeof(T) == 4 ? 120 : 800) * unit;
-    case 5: return special[high % 16];
-    default: return (T)0.06 * unit;
+    case 3:
+      return 4 * unit;
+    case 4:
+      return (sizeof(T) == 4 ? 120 : 800) * unit;
+    case 5:
+      return special[high % 16];
+    default:
+      return (T)0.06 * unit;
   }
 }
 
-// Four vectors per block. Half of the blocks are of one kind, so that short cuts for "all lanes" run.
+// Four vectors per block. Half of the blocks are of one kind, so that short cuts for "all lanes"
+// run.
 template <class T>
 void fill(std::vector<T>& in, uint32_t seed) {
   constexpr size_t width = 64 / sizeof(T);
@@ -86,12 +107,12 @@ void fill(std::vector<T>& in, uint32_t seed) {
 
 //---------------------------------------------------------------------------- comparison
 
-void run(const LaneSet& set, Operation operation, const std::vector<float>& in, std::vector<float>& out,
-         int blocks) {
+void run(const LaneSet& set, Operation operation, const std::vector<float>& in,
+         std::vector<float>& out, int blocks) {
   set.run_float(operation, in.data(), out.data(), blocks);
 }
-void run(const LaneSet& set, Operation operation, const std::vector<double>& in, std::vector<double>& out,
-         int blocks) {
+void run(const LaneSet& set, Operation operation, const std::vector<double>& in,
+         std::vector<double>& out, int blocks) {
   set.run_double(operation, in.data(), out.data(), blocks);
 }
 
@@ -105,7 +126,8 @@ template <class T>
 void compare(const LaneSet& set, bool plain, int lanes) {
   constexpr int width = 64 / sizeof(T), batch = 256;
   const char* const type = sizeof(T) == 4 ? "float" : "double";
-  std::vector<T> in(batch * kVectorsIn * width), expected(batch * kVectorsOut * width), got(expected);
+  std::vector<T> in(batch * kVectorsIn * width), expected(batch * kVectorsOut * width),
+      got(expected);
   std::vector<long> differing(operation_count);
   for (int done = 0, round = 0; done < lanes; done += batch * width, ++round) {
     fill(in, (uint32_t)round);

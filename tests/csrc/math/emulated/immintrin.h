@@ -1,6 +1,6 @@
 // Stands in for the compiler's <immintrin.h> in the emulated build of test_lanes: the AVX-512
-// intrinsics become functions of SIMDe that any x86-64 processor can run. Eight that SIMDe 0.7 lacks
-// follow, written out from the processor manual's descriptions.
+// intrinsics become functions of SIMDe that any x86-64 processor can run. Eight that SIMDe 0.7
+// lacks follow, written out from the processor manual's descriptions.
 #pragma once
 
 #include_next <immintrin.h>
@@ -18,7 +18,9 @@ struct Array {
   static constexpr int size = 64 / sizeof(T);
   T lane[size];
   template <class V>
-  explicit Array(const V& v) : lane{} { std::memcpy(lane, &v, sizeof v); }
+  explicit Array(const V& v) : lane{} {
+    std::memcpy(lane, &v, sizeof v);
+  }
   Array() : lane{} {}
   template <class V>
   V as() const {
