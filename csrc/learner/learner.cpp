@@ -1,0 +1,594 @@
+#include "learner/learner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "kernels/dispatch.h"
+#include "learner/sha256.h"
+
+namespace streamdl {
+
+//---------------------------------------------------------------------------- the untyped part
+
+Learner::Learner(std::shared_ptr<const Plan> plan)
+    : plan_(std::move(plan)), block_(std::make_shared<Block>(plan_->bytes)), set_(&chosen_instruction_set()) {}
+
+std::unique_ptr<Learner> Learner::build(std::shared_ptr<const Plan> plan) {
+  if (plan->spec.twice) return std::make_unique<LearnerOf<double>>(std::move(plan));
+  return std::make_unique<LearnerOf<float>>(std::move(plan));
+}
+
+std::string Learner::state_hash() const {
+  std::vector<const FieldEntry*> sorted;
+  for (const FieldEntry& e : plan_->entries) sorted.push_back(&e);
+  std::sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return a->name < b->name; });
+  Sha256 hash;
+  for (const FieldEntry* e : sorted) {
+    hash.update(e->name.data(), e->name.size());
+    const size_t rows = e->shape.size() == 2 ? e->shape[0] : 1, columns = e->shape.back();
+    for (size_t i = 0; i < rows; ++i)
+      hash.update(block_->data() + e->offset + (rows > 1 ? i * e->strides[0] : 0), columns * bytes_of(e->type));
+  }
+  return hash.hex_digest();
+}
+
+//---------------------------------------------------------------------------- building
+
+template <class T>
+T* LearnerOf<T>::allocate(size_t count) {
+  memory_.push_back(std::make_unique<Block>(std::max<size_t>(count, 1) * sizeof(T) + 64));
+  return memory_.back()->template at<T>(0);
+}
+
+template <class T>
+LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan)
+    : Learner(std::move(plan)), kernels_(kernels_of<T>(*set_)) {
+  for (const Boundary& b : plan_->boundaries) {
+    Scratch s{};
+    s.values.push_back(allocate(b.padded));
+    for (const UnitOp& op : b.ops) {
+      s.values.push_back(allocate(b.padded));
+      s.gates.push_back(op.spec.kind == LayerSpec::Kind::dropout ? allocate(b.padded) : nullptr);
+      const bool affine = op.parameter >= 0;
+      for (auto* list : {&s.gain_gradient, &s.shift_gradient, &s.gain_sensitivity, &s.shift_sensitivity})
+        list->push_back(affine ? allocate(b.padded) : nullptr);
+      s.inverse_deviation.push_back(T(0));
+    }
+    for (T** vector : {&s.delta, &s.sensitivity, &s.outgoing_sum, &s.incoming_change, &s.exact, &s.magnitude,
+                       &s.mean, &s.decay_correction})
+      *vector = allocate(b.padded);
+    for (T*& correction : s.correction) {
+      correction = allocate(b.padded);
+      std::fill(correction, correction + b.padded, T(1));
+    }
+    for (int32_t** list : {&s.active, &s.all}) {
+      memory_.push_back(std::make_unique<Block>((b.padded + 32) * sizeof(int32_t)));
+      *list = memory_.back()->template at<int32_t>(0);
+    }
+    for (int i = 0; i < b.padded; ++i) s.all[i] = i;
+    s.sums_stale = true;
+    scratch_.push_back(std::move(s));
+  }
+  output_ = allocate(plan_->boundaries.back().padded);
+  bounds_.resize(plan_->dense.size());
+  input_sizes_.resize(plan_->boundaries.size());
+  gradients_.resize(plan_->dense.size());
+  sensitivities_.resize(plan_->dense.size());
+  for (const Boundary& b : plan_->boundaries) chosen_.emplace_back().reserve(b.units);
+  initialize();
+}
+
+template <class T>
+T LearnerOf<T>::start_value(int field) const {
+  const int start = plan_->fields[field].start;
+  return start < 0 ? T(0) : (T)hyper()[start];
+}
+
+template <class T>
+bool LearnerOf<T>::decays() const {
+  return hyper()[plan_->rule_hypers] != 0 || hyper()[plan_->rule_hypers + 1] != 0;
+}
+
+template <class T>
+std::array<uint32_t, 2> LearnerOf<T>::key() const {
+  const uint64_t seed = *block_->at<uint64_t>(plan_->seed);
+  return {(uint32_t)seed, (uint32_t)(seed >> 32)};
+}
+
+// The fields of one weight return to their start values.
+template <class T>
+void LearnerOf<T>::set_start(T* weight, int columns) const {
+  for (int f = 0; f < plan_->field_count; ++f) weight[(f + 1) * columns] = start_value(f);
+}
+
+template <class T>
+void LearnerOf<T>::initialize() {
+  const Spec& spec = plan_->spec;
+  *block_->at<uint64_t>(plan_->seed) = spec.seed;
+  size_t h = 0;
+  for (double v : spec.optimizer.hyper) hyper()[h++] = v;
+  for (const PlasticitySpec& p : spec.plasticity) {
+    if (p.kind == PlasticitySpec::Kind::continual_backprop) {
+      hyper()[h++] = p.replacement_rate;
+      hyper()[h++] = p.maturity;
+      hyper()[h++] = p.decay;
+    } else {
+      hyper()[h++] = p.shrink;
+      hyper()[h++] = p.noise;
+    }
+  }
+  for (size_t l = 0; l < plan_->dense.size(); ++l) {
+    const Dense& d = plan_->dense[l];
+    for (int j = 0; j <= d.inputs; ++j)
+      for (int k = 0; k < d.columns; ++k) set_start(row(d, j) + k, d.columns);
+    for (int k = 0; k < d.outputs; ++k) {
+      for (int j = 0; j < d.inputs; ++j) row(d, j)[k] = (T)draw(d, (int)l, 1, j, (uint32_t)k, 0);
+      if (d.init == Init::sparse) {  // exactly this many incoming weights are 0, chosen by their own draws
+        std::vector<std::pair<double, int>> order;
+        const Dense lottery = [&] { Dense e = d; e.init = Init::standard; return e; }();
+        for (int j = 0; j < d.inputs; ++j) order.push_back({draw(lottery, (int)l, 6, j, (uint32_t)k, 0), j});
+        std::sort(order.begin(), order.end());
+        for (int j = 0; j < (int)std::ceil(d.sparsity * d.inputs); ++j) row(d, order[j].second)[k] = T(0);
+      }
+      if (d.init == Init::standard && d.has_bias) row(d, d.inputs)[k] = (T)draw(d, (int)l, 1, d.inputs, (uint32_t)k, 0);
+    }
+  }
+  for (const Boundary& b : plan_->boundaries) {
+    for (const UnitOp& op : b.ops)
+      if (op.parameter >= 0)
+        for (int k = 0; k < b.padded; ++k) {
+          block_->at<T>(op.gain)[k] = k < b.units ? T(1) : T(0);
+          set_start(block_->at<T>(op.gain) + k, b.padded);
+          set_start(block_->at<T>(op.shift) + k, b.padded);
+        }
+    for (int c = 0; c < plan_->clock_count; ++c)
+      for (int k = 0; k < b.units; ++k) block_->at<double>(b.clock[c])[k] = 1;
+  }
+  for (size_t i = 0; i < plan_->hidden.size(); ++i) {
+    for (int k = 0; k < plan_->dense[i].outputs; ++k) block_->at<double>(plan_->hidden[i].decay_power)[k] = 1;
+    rebuild_incoming((int)i);
+  }
+  state_touched();
+}
+
+template <class T>
+bool LearnerOf<T>::keeps_incoming_sums() const {
+  if (plan_->continual_backprop < 0) return false;
+  const Utility u = plan_->spec.plasticity[plan_->continual_backprop].utility;
+  return u == Utility::adaptation || u == Utility::adaptable_contribution || u == Utility::feature_by_input;
+}
+
+template <class T>
+uint64_t LearnerOf<T>::fingerprint() const {
+  uint64_t seen = 1469598103934665603ull;
+  for (const Dense& d : plan_->dense)
+    for (int j = 0; j < d.inputs; ++j) {
+      const auto* bytes = reinterpret_cast<const unsigned char*>(row(d, j));
+      for (size_t i = 0; i < d.columns * sizeof(T); i += 4) {
+        uint32_t word;
+        std::memcpy(&word, bytes + i, 4);
+        seen = (seen ^ word) * 1099511628211ull;
+      }
+    }
+  return seen;
+}
+
+template <class T>
+void LearnerOf<T>::state_touched() {
+  if (keeps_incoming_sums()) weights_seen_ = fingerprint();
+  touched_ = true;
+}
+
+// Drops everything that is derived from the state. Incoming sums are part of the state, kept from step to
+// step; they are rebuilt only if a weight really was written, so that looking changes no bit.
+template <class T>
+void LearnerOf<T>::refresh() {
+  touched_ = false;
+  measure_bounds();
+  for (Scratch& s : scratch_) s.sums_stale = true;
+  if (keeps_incoming_sums() && fingerprint() != weights_seen_)
+    for (size_t i = 0; i < plan_->hidden.size(); ++i) rebuild_incoming((int)i);
+}
+
+//---------------------------------------------------------------------------- forward
+
+template <class T>
+Status LearnerOf<T>::load(const Input<T>& x) {
+  const Boundary& b = plan_->boundaries[0];
+  Scratch& s = scratch_[0];
+  if (!x.indices)
+    return kernels_.copy_finite(x.values, s.values[0], b.units, &input_sizes_[0]) ? Status::ok
+                                                                                  : Status::input_not_finite;
+  for (int i = 0; i < x.count; ++i)
+    if (!(std::abs(x.values[i]) <= std::numeric_limits<T>::max())) return Status::input_not_finite;
+  std::fill(s.values[0], s.values[0] + b.padded, T(0));
+  for (int i = 0; i < x.count; ++i) s.values[0][x.indices[i]] = x.values[i];
+  input_sizes_[0] = kernels_.largest(s.values[0], b.padded);
+  return Status::ok;
+}
+
+template <class T>
+bool LearnerOf<T>::forward_ops(int b, bool train, uint64_t step) {
+  const Boundary& boundary = plan_->boundaries[b];
+  Scratch& s = scratch_[b];
+  const int n = boundary.units;
+  for (size_t i = 0; i < boundary.ops.size(); ++i) {
+    const UnitOp& op = boundary.ops[i];
+    const T* in = s.values[i];
+    T* out = s.values[i + 1];
+    bool finite = true;
+    switch (op.spec.kind) {
+      case LayerSpec::Kind::activation:
+        finite = kernels_.activate[(int)op.spec.activation](in, out, n);
+        break;
+      case LayerSpec::Kind::layer_norm:
+        if (op.parameter < 0) {
+          finite = kernels_.normalize(in, out, &s.inverse_deviation[i], n);
+        } else {  // the gate keeps the normalised vector
+          finite = kernels_.normalize(in, s.gain_gradient[i], &s.inverse_deviation[i], n) &&
+                   kernels_.affine(s.gain_gradient[i], block_->at<T>(op.gain), block_->at<T>(op.shift), out, n);
+        }
+        break;
+      case LayerSpec::Kind::dropout:
+        if (train) {
+          const uint32_t counter[4] = {0, (uint32_t)step, (uint32_t)(step >> 32),
+                                       4u << 24 | (uint32_t)b << 8 | (uint32_t)i};
+          finite = kernels_.drop(in, out, s.gates[i], n, op.spec.rate, counter, key().data());
+        } else {
+          std::memcpy(out, in, sizeof(T) * boundary.padded);
+        }
+        break;
+      default: break;
+    }
+    if (!finite) return false;
+  }
+  if (boundary.skips)
+    s.count = kernels_.list_active(s.values.back(), boundary.padded, s.active);
+  else
+    s.count = n;
+  if (b > 0) input_sizes_[b] = kernels_.largest(s.values.back(), boundary.padded);
+  return b == 0 && !boundary.ops.empty()
+             ? (input_sizes_[0] = kernels_.largest(s.values.back(), boundary.padded), true)
+             : true;
+}
+
+template <class T>
+bool LearnerOf<T>::forward(bool train, uint64_t step) {
+  if (!forward_ops(0, train, step)) return false;
+  for (size_t l = 0; l < plan_->dense.size(); ++l) {
+    const Dense& d = plan_->dense[l];
+    const Scratch& in = scratch_[l];
+    T* out = scratch_[l + 1].values[0];
+    kernels_.forward({row(d, 0), (ptrdiff_t)d.row_stride, plan_->boundaries[l].skips ? in.active : in.all, in.count,
+                      in.values.back(), row(d, d.inputs), out, 0, d.columns, d.streaming});
+    if (plan_->boundaries[l + 1].ops.empty() && !kernels_.all_finite(out, d.columns)) return false;
+    if (!forward_ops((int)l + 1, train, step)) return false;
+  }
+  return true;
+}
+
+template <class T>
+LossResult<T> LearnerOf<T>::lose(const Target<T>& y) {
+  const Boundary& b = plan_->boundaries.back();
+  Scratch& s = scratch_.back();
+  return kernels_.loss[(int)plan_->spec.loss](s.values.back(), s.magnitude, (int)y.label, b.units, s.delta,
+                                              plan_->uses_sensitivity ? s.sensitivity : nullptr);
+}
+
+// Checks the target and computes the loss, delta and curvature of the outputs.
+template <class T>
+Status LearnerOf<T>::examine(const Target<T>& y, LossResult<T>* result) {
+  const Boundary& b = plan_->boundaries.back();
+  if (plan_->spec.loss == Loss::cross_entropy) {
+    if (y.label < 0 || y.label >= b.units) return Status::label_out_of_range;
+  } else {
+    T size;
+    if (!kernels_.copy_finite(y.values, scratch_.back().magnitude, b.units, &size)) return Status::target_not_finite;
+  }
+  *result = lose(y);
+  return result->finite ? Status::ok : Status::overflow;
+}
+
+//---------------------------------------------------------------------------- check first
+
+template <class T>
+void LearnerOf<T>::measure_bounds() {
+  for (size_t l = 0; l < plan_->dense.size(); ++l) {
+    const Dense& d = plan_->dense[l];
+    T most(0);
+    for (int j = 0; j <= d.inputs; ++j) most = std::max(most, kernels_.largest(row(d, j), d.columns));
+    bounds_[l] = most;
+  }
+}
+
+// Whether no delta and no update of this example can overflow, from max |w| and max |x| of every layer.
+template <class T>
+bool LearnerOf<T>::bounded(T largest_delta) {
+  const double limit = sizeof(T) == 4 ? 1e30 : 1e290;
+  const double step_size = hyper()[0], decay = 1 + step_size * (hyper()[plan_->rule_hypers] + hyper()[plan_->rule_hypers + 1]);
+  double delta = largest_delta;
+  for (int b = (int)plan_->dense.size(); b > 0; --b) {
+    for (size_t i = plan_->boundaries[b].ops.size(); i-- > 0;) {
+      const UnitOp& op = plan_->boundaries[b].ops[i];
+      if (op.spec.kind == LayerSpec::Kind::dropout) delta /= 1 - op.spec.rate;
+      if (op.spec.kind == LayerSpec::Kind::activation) delta *= 1.2;
+      if (op.spec.kind == LayerSpec::Kind::layer_norm) {
+        if (op.parameter >= 0)
+          delta *= 1 + (double)kernels_.largest(block_->at<T>(op.gain), plan_->boundaries[b].padded);
+        delta *= (double)scratch_[b].inverse_deviation[i] * (2 + plan_->boundaries[b].units);
+      }
+    }
+    const Dense& d = plan_->dense[b - 1];
+    const double gradient = delta * std::max(1.0, (double)input_sizes_[b - 1]);
+    const double weight = (double)bounds_[b - 1] * decay + (plan_->field_count ? 0 : step_size * gradient);
+    if (!(weight < limit && gradient < limit)) return false;
+    if (!plan_->field_count) bounds_[b - 1] = (T)weight;
+    delta *= (double)bounds_[b - 1] * d.outputs;
+    if (!(delta < limit)) return false;
+  }
+  return true;
+}
+
+// The slow path: all deltas are computed, nothing is written, and every update is checked.
+template <class T>
+bool LearnerOf<T>::probe() {
+  for (int b = (int)plan_->dense.size(); b > 0; --b) {
+    back_ops(b, false, false);
+    const Dense& d = plan_->dense[b - 1];
+    const double delta = kernels_.largest(scratch_[b].delta, plan_->boundaries[b].padded);
+    if (!kernels_.all_finite(scratch_[b].delta, plan_->boundaries[b].padded)) return false;
+    const double gradient = delta * std::max(1.0, (double)input_sizes_[b - 1]);
+    const double most = std::numeric_limits<T>::max() / 4;
+    const double decay = hyper()[0] * (hyper()[plan_->rule_hypers] + hyper()[plan_->rule_hypers + 1]);
+    if (!(gradient < most) || !(hyper()[0] * gradient + (1 + decay) * bounds_[b - 1] < most)) return false;
+    if (b > 1) read_back(b, false);
+    (void)d;
+  }
+  return true;
+}
+
+// delta of boundary b - 1's values from delta at boundary b's pre-activations; reads weights only.
+template <class T>
+void LearnerOf<T>::read_back(int b, bool squared) {
+  const Dense& d = plan_->dense[b - 1];
+  Scratch& in = scratch_[b - 1];
+  UpdateArgs<T> a{};
+  a.weights = row(d, 0);
+  a.row_stride = (ptrdiff_t)d.row_stride;
+  a.columns = d.columns;
+  a.rows = plan_->boundaries[b - 1].skips ? in.active : in.all;
+  a.row_count = in.count;
+  a.delta = squared ? scratch_[b].sensitivity : scratch_[b].delta;
+  a.input_delta = squared ? in.sensitivity : in.delta;
+  std::fill(a.input_delta, a.input_delta + plan_->boundaries[b - 1].padded, T(0));
+  kernels_.backward(a, squared);
+}
+
+//---------------------------------------------------------------------------- backward
+
+// Takes delta (and sensitivity) of boundary b from its values back to its pre-activations, in place.
+template <class T>
+void LearnerOf<T>::back_ops(int b, bool sensitivities, bool parameters) {
+  const Boundary& boundary = plan_->boundaries[b];
+  Scratch& s = scratch_[b];
+  const int n = boundary.units;
+  T* sensitivity = sensitivities ? s.sensitivity : nullptr;
+  for (size_t i = boundary.ops.size(); i-- > 0;) {
+    const UnitOp& op = boundary.ops[i];
+    switch (op.spec.kind) {
+      case LayerSpec::Kind::activation:
+        kernels_.activate_back[(int)op.spec.activation](s.values[i], s.values[i + 1], s.delta, s.delta, sensitivity,
+                                                        sensitivity, n);
+        break;
+      case LayerSpec::Kind::dropout:
+        kernels_.multiply(s.delta, s.gates[i], s.delta, n);
+        if (sensitivity) {
+          kernels_.multiply(sensitivity, s.gates[i], sensitivity, n);
+          kernels_.multiply(sensitivity, s.gates[i], sensitivity, n);
+        }
+        break;
+      case LayerSpec::Kind::layer_norm: {
+        const T* normalized = s.values[i + 1];
+        if (op.parameter >= 0) {
+          T* gain = block_->at<T>(op.gain);
+          T* z = s.gain_gradient[i];
+          if (parameters) {
+            std::memcpy(s.shift_gradient[i], s.delta, sizeof(T) * boundary.padded);
+            if (sensitivity) {
+              std::memcpy(s.shift_sensitivity[i], sensitivity, sizeof(T) * boundary.padded);
+              kernels_.multiply(sensitivity, z, s.gain_sensitivity[i], n);
+              kernels_.multiply(s.gain_sensitivity[i], z, s.gain_sensitivity[i], n);
+            }
+          }
+          kernels_.multiply(s.delta, gain, s.delta, n);
+          if (sensitivity) {
+            kernels_.multiply(sensitivity, gain, sensitivity, n);
+            kernels_.multiply(sensitivity, gain, sensitivity, n);
+          }
+          normalized = z;
+        }
+        kernels_.normalize_back(normalized, s.inverse_deviation[i], s.delta, s.delta, sensitivity, sensitivity, n);
+        if (op.parameter >= 0 && parameters) {  // z is not needed any more: it becomes the gradient
+          kernels_.multiply(s.shift_gradient[i], s.gain_gradient[i], s.gain_gradient[i], n);
+          if (!minibatch_) {
+            update_stored(block_->at<T>(op.gain), boundary.padded, s.gain_gradient[i], s.gain_sensitivity[i], b);
+            update_stored(block_->at<T>(op.shift), boundary.padded, s.shift_gradient[i], s.shift_sensitivity[i], b);
+          }
+        }
+        break;
+      }
+      default: break;
+    }
+  }
+}
+
+template <class T>
+void LearnerOf<T>::update_stored(T* weights, int columns, const T* gradient, const T* sensitivity, int b) {
+  StoredUpdateArgs<T> a{};
+  a.weights = weights;
+  a.columns = columns;
+  a.gradient = gradient;
+  a.sensitivity = plan_->uses_sensitivity ? sensitivity : nullptr;
+  for (int k = 0; k < plan_->clock_count; ++k) a.column_correction[k] = scratch_[b].correction[k];
+  a.hyper = hyper();
+  kernels_.rules[plan_->rule].update_stored[decays()](a);
+  cancelled_ += a.cancelled;
+}
+
+// beta^t of every unit, and the bias corrections 1 / (1 - beta^t).
+template <class T>
+void LearnerOf<T>::tick() {
+  for (size_t b = 0; plan_->clock_count && b < plan_->boundaries.size(); ++b)
+    for (int c = 0; c < plan_->clock_count; ++c) {
+      double* power = block_->at<double>(plan_->boundaries[b].clock[c]);
+      const double beta = hyper()[plan_->clocks[c]];
+      for (int k = 0; k < plan_->boundaries[b].units; ++k) {
+        power[k] *= beta;
+        scratch_[b].correction[c][k] = (T)(1 / (1 - power[k]));
+      }
+    }
+}
+
+// S of every pre-activation: the sum over outputs k of c_k (d output_k / d a)^2, one pass per output.
+template <class T>
+void LearnerOf<T>::exact_sensitivities() {
+  const int last = (int)plan_->dense.size();
+  const Boundary& outputs = plan_->boundaries[last];
+  Scratch& s = scratch_[last];
+  std::memcpy(s.mean, s.delta, sizeof(T) * outputs.padded);  // delta is needed again
+  for (int b = 1; b <= last; ++b) std::fill(scratch_[b].exact, scratch_[b].exact + plan_->boundaries[b].padded, T(0));
+  for (int k = 0; k < outputs.units; ++k) {
+    std::fill(s.delta, s.delta + outputs.padded, T(0));
+    s.delta[k] = T(1);
+    const T curvature = s.sensitivity[k];
+    for (int b = last; b > 0; --b) {
+      back_ops(b, false, false);
+      for (int i = 0; i < plan_->boundaries[b].units; ++i)
+        scratch_[b].exact[i] += curvature * (scratch_[b].delta[i] * scratch_[b].delta[i]);
+      if (b > 1) read_back(b, false);
+    }
+  }
+  std::memcpy(s.delta, s.mean, sizeof(T) * outputs.padded);
+}
+
+template <class T>
+void LearnerOf<T>::update_dense(int l) {
+  const Dense& d = plan_->dense[l];
+  const Boundary& source = plan_->boundaries[l];
+  Scratch &in = scratch_[l], &out = scratch_[l + 1];
+  const bool decay = decays();
+  const bool resting = plan_->silent_rows_rest && !decay && source.skips;
+  bool propagate = l > 0;
+  for (const UnitOp& op : source.ops) propagate |= op.parameter >= 0;
+  unsigned mode = (propagate ? kPropagate : 0) | (decay ? kDecay : 0);
+  bool incoming = false, outgoing = false;
+  if (plan_->continual_backprop >= 0) {
+    const Utility u = plan_->spec.plasticity[plan_->continual_backprop].utility;
+    incoming = l + 1 < (int)plan_->dense.size() &&
+               (u == Utility::adaptation || u == Utility::adaptable_contribution || u == Utility::feature_by_input);
+    outgoing = l > 0 && u != Utility::adaptation && u != Utility::feature_by_input;
+  }
+  if (outgoing) mode |= kOutgoingSums;
+  if (incoming) mode |= kIncomingSums;
+
+  UpdateArgs<T> a{};
+  a.weights = row(d, 0);
+  a.row_stride = (ptrdiff_t)d.row_stride;
+  a.columns = d.columns;
+  a.x = in.values.back();
+  a.delta = out.delta;
+  a.sensitivity = plan_->spec.optimizer.exact_sensitivity ? out.exact : out.sensitivity;
+  for (int k = 0; k < plan_->clock_count; ++k) {
+    a.row_correction[k] = in.correction[k];
+    a.column_correction[k] = out.correction[k];
+  }
+  a.input_delta = in.delta;
+  a.input_sensitivity = in.sensitivity;
+  a.outgoing_sum = in.outgoing_sum;
+  a.incoming_change = out.incoming_change;
+  a.hyper = hyper();
+  a.streaming = d.streaming;
+  a.largest = T(0);
+  if (propagate) {
+    std::fill(in.delta, in.delta + source.padded, T(0));
+    if (plan_->uses_sensitivity) std::fill(in.sensitivity, in.sensitivity + source.padded, T(0));
+  }
+  const int32_t* rows = resting ? in.active : in.all;
+  const int count = resting ? in.count : source.units;
+  const auto update = kernels_.rules[plan_->rule].update[mode];
+  // Incoming sums add up over fixed tiles of rows, so that no split of the rows changes a bit.
+  const int tile = incoming ? 256 : std::max(count, 1);
+  int begin = 0;
+  do {
+    a.rows = rows + begin;
+    a.row_count = std::min(tile, count - begin);
+    begin += tile;
+    a.bias = begin >= count && d.has_bias ? row(d, d.inputs) : nullptr;
+    if (incoming) std::fill(out.incoming_change, out.incoming_change + d.columns, T(0));
+    update(a);
+    if (incoming) {
+      T* sum = block_->at<T>(plan_->hidden[l].incoming_sum);
+      for (int k = 0; k < d.outputs; ++k) sum[k] += out.incoming_change[k];
+    }
+  } while (begin < count);
+  cancelled_ += a.cancelled;
+  if (plan_->field_count) bounds_[l] = std::max(bounds_[l], a.largest);
+}
+
+template <class T>
+void LearnerOf<T>::learn() {
+  tick();
+  for (int b = (int)plan_->dense.size(); b > 0; --b) {
+    back_ops(b, plan_->uses_sensitivity, true);
+    update_dense(b - 1);
+  }
+  bool parameters = false;
+  for (const UnitOp& op : plan_->boundaries[0].ops) parameters |= op.parameter >= 0;
+  if (parameters) back_ops(0, plan_->uses_sensitivity, true);
+}
+
+//---------------------------------------------------------------------------- stepping
+
+template <class T>
+Status LearnerOf<T>::step(const Input<T>& x, const Target<T>& y, double* loss) {
+  if (touched_) refresh();
+  Status status = load(x);
+  if (status != Status::ok) return status;
+  if (!forward(true, steps())) return Status::overflow;
+  LossResult<T> result;
+  status = examine(y, &result);
+  if (status != Status::ok) return status;
+  if (!bounded(result.largest_delta)) {
+    measure_bounds();
+    if (!bounded(result.largest_delta)) {
+      measure_bounds();
+      if (!probe()) return Status::overflow;
+      lose(y);  // the probe used the deltas up
+    }
+  }
+  if (plan_->spec.optimizer.exact_sensitivity) exact_sensitivities();
+  std::memcpy(output_, scratch_.back().values.back(), sizeof(T) * plan_->boundaries.back().padded);
+  *loss = result.loss;
+  learn();
+  ++*block_->at<uint64_t>(plan_->updates);
+  ++*block_->at<uint64_t>(plan_->steps);
+  plasticity();
+  return Status::ok;
+}
+
+template <class T>
+Status LearnerOf<T>::predict(const Input<T>& x, T* output) {
+  const Status status = load(x);
+  if (status != Status::ok) return status;
+  if (!forward(false, 0)) return Status::overflow;
+  std::memcpy(output, scratch_.back().values.back(), sizeof(T) * plan_->boundaries.back().units);
+  return Status::ok;
+}
+
+// plasticity.cpp holds the other members; it makes the rest of the class.
+template class LearnerOf<float>;
+template class LearnerOf<double>;
+
+}  // namespace streamdl

@@ -1,0 +1,160 @@
+// A learner: one plan, one state, and step(). The interface is the same for float32 and float64.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "learner/plan.h"
+#include "learner/state.h"
+
+namespace streamdl {
+
+// Why an example was not learned. Nothing of the learner has changed then.
+enum class Status {
+  ok,
+  input_not_finite,
+  target_not_finite,
+  label_out_of_range,
+  overflow,          // a pre-activation, the loss or an update would not be finite
+};
+
+// One input: dense numbers, or the indices (ascending, unique, in range) and values of the nonzero ones.
+template <class T>
+struct Input {
+  const T* values;
+  const int32_t* indices = nullptr;
+  int count = 0;
+};
+// A class index for cross_entropy, else one number per output.
+template <class T>
+struct Target {
+  const T* values = nullptr;
+  int64_t label = 0;
+};
+
+class Learner {
+ public:
+  static std::unique_ptr<Learner> build(std::shared_ptr<const Plan> plan);
+  virtual ~Learner() = default;
+
+  const Plan& plan() const { return *plan_; }
+  std::shared_ptr<const Plan> shared_plan() const { return plan_; }
+  const std::shared_ptr<Block>& block() const { return block_; }
+  const char* instruction_set() const { return set_->name; }
+
+  uint64_t steps() const { return *block_->at<uint64_t>(plan_->steps); }
+  double* hyper() const { return block_->at<double>(plan_->hyper); }
+  std::string state_hash() const;
+  uint64_t cancelled() const { return cancelled_; }
+
+  // Somebody may have written to the state: whatever is derived from it is rebuilt before it is used.
+  virtual void state_touched() = 0;
+  virtual std::vector<double> utilities(int hidden) const = 0;
+  virtual std::vector<uint64_t> ages(int hidden) const = 0;
+  uint64_t replacements(int hidden) const { return *block_->at<uint64_t>(plan_->hidden[hidden].replacements); }
+  virtual void regenerate(int hidden, int unit) = 0;
+  virtual void reset_outputs(const std::vector<int>& units, bool draw) = 0;
+
+  // One caller at a time: false where somebody else is inside.
+  bool enter() { return !busy_.exchange(true, std::memory_order_acquire); }
+  void leave() { busy_.store(false, std::memory_order_release); }
+
+ protected:
+  Learner(std::shared_ptr<const Plan> plan);
+  std::shared_ptr<const Plan> plan_;
+  std::shared_ptr<Block> block_;
+  const InstructionSet* set_;
+  uint64_t cancelled_ = 0;
+
+ private:
+  std::atomic<bool> busy_{false};
+};
+
+template <class T>
+class LearnerOf : public Learner {
+ public:
+  explicit LearnerOf(std::shared_ptr<const Plan> plan);
+
+  // Predict, then learn from one example. No allocation, lock, system call or exception.
+  Status step(const Input<T>& x, const Target<T>& y, double* loss);
+  // One update from the mean gradient of n examples; `bad` is the index of a rejected one.
+  Status step_minibatch(const T* xs, const T* ys, const int64_t* labels, int n, double* loss, int* bad);
+  Status predict(const Input<T>& x, T* output);
+  const T* output() const { return output_; }  // of the last step, before its update
+  // The activations of hidden layer `hidden` in the last prediction.
+  const T* activation(int hidden) const { return value(hidden + 1); }
+
+  void state_touched() override;
+  std::vector<double> utilities(int hidden) const override;
+  std::vector<uint64_t> ages(int hidden) const override;
+  void regenerate(int hidden, int unit) override;
+  void reset_outputs(const std::vector<int>& units, bool draw) override;
+
+ private:
+  // Scratch of one boundary. `values[0]` is the pre-activation (or input), then each op's result.
+  struct Scratch {
+    std::vector<T*> values, gates, gain_gradient, shift_gradient, gain_sensitivity, shift_sensitivity;
+    std::vector<T> inverse_deviation;
+    T *delta, *sensitivity, *outgoing_sum, *incoming_change, *exact, *magnitude, *mean;
+    T* correction[kMaxClocks];
+    T* decay_correction;
+    int32_t *active, *all;
+    int count;
+    bool sums_stale;
+  };
+
+  T* value(int b) const { return scratch_[b].values.back(); }
+  T* row(const Dense& d, size_t j) const { return block_->at<T>(d.weights) + j * d.row_stride; }
+  T start_value(int field) const;
+  bool decays() const;
+  std::array<uint32_t, 2> key() const;
+
+  void initialize();
+  double draw(const Dense& d, int layer, int stream, uint32_t index, uint32_t a, uint32_t b) const;
+
+  Status load(const Input<T>& x);
+  bool forward(bool train, uint64_t step);
+  bool forward_ops(int b, bool train, uint64_t step);
+  LossResult<T> lose(const Target<T>& y);
+  Status examine(const Target<T>& y, LossResult<T>* result);
+  bool bounded(T largest_delta);
+  void measure_bounds();
+  bool probe();
+  void exact_sensitivities();
+  void read_back(int b, bool squared);
+  void back_ops(int b, bool sensitivities, bool parameters);
+  void tick();
+  void learn();
+  void update_dense(int l);
+  void update_stored(T* weights, int columns, const T* gradient, const T* sensitivity, int b);
+  void refresh();
+  bool keeps_incoming_sums() const;
+  uint64_t fingerprint() const;
+
+  void plasticity();
+  void continual_backprop(const PlasticitySpec& spec, const double* hyper);
+  void shrink_and_perturb(const double* hyper);
+  void ensure_sums(int b);
+  void rebuild_incoming(int hidden);
+  void renew(int hidden, int unit, bool transfer);
+  void set_start(T* weight, int columns) const;
+
+  T* allocate(size_t count);
+
+  const Kernels<T>& kernels_;
+  std::vector<Scratch> scratch_;
+  std::vector<std::unique_ptr<Block>> memory_;
+  std::vector<T> bounds_;          // per dense layer: at least max |w|
+  std::vector<T> input_sizes_;     // per boundary: max |value| of the example
+  std::vector<std::vector<int>> chosen_;
+  std::vector<T*> gradients_, sensitivities_;  // of a minibatch, made at its first use
+  T* output_;
+  bool touched_ = true;
+  uint64_t weights_seen_ = 0;
+  bool minibatch_ = false;
+};
+
+}  // namespace streamdl

@@ -1,0 +1,211 @@
+#include "learner/plan.h"
+
+#include <cmath>
+#include <stdexcept>
+
+#include "rules/activations.h"
+#include "rules/optimizers/list.h"
+#include "rules/units/continual_backprop.h"
+
+namespace streamdl {
+namespace {
+
+constexpr double kGainSquared[] = {
+#define STREAMDL_GAIN(A, name, gain) gain,
+    STREAMDL_ACTIVATIONS(STREAMDL_GAIN)
+#undef STREAMDL_GAIN
+};
+constexpr bool kSilentIsFlat[] = {
+#define STREAMDL_FLAT(A, name, gain) base::A::silent_is_flat,
+    STREAMDL_ACTIVATIONS(STREAMDL_FLAT)
+#undef STREAMDL_FLAT
+};
+
+[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
+
+template <class Rule>
+bool choose(Plan& plan, int index) {
+  const OptimizerSpec& o = plan.spec.optimizer;
+  if (o.name != Rule::description.name || !Rule::serves(o.hyper.data())) return false;
+  plan.rule = index;
+  plan.rule_hypers = sizeof(Rule::hypers) / sizeof(Rule::hypers[0]);
+  plan.field_count = Rule::field_count;
+  plan.fields = Rule::fields;
+  plan.clock_count = Rule::clock_count;
+  plan.clocks = Rule::clocks;
+  plan.silent_rows_rest = Rule::silent_rows_rest;
+  plan.uses_sensitivity = Rule::uses_sensitivity;
+  for (const auto& h : Rule::hypers) plan.hyper_names.push_back({h.name, h.low, h.high, h.low_open, h.high_open});
+  for (const auto& h : base::kCommonHyperParameters)
+    plan.hyper_names.push_back({h.name, h.low, h.high, h.low_open, h.high_open});
+  return true;
+}
+
+double gain_squared(const Plan& plan, size_t boundary) {
+  if (boundary + 1 == plan.boundaries.size()) return 1;  // the output layer
+  for (const UnitOp& op : plan.boundaries[boundary].ops)
+    if (op.spec.kind == LayerSpec::Kind::activation) return kGainSquared[(int)op.spec.activation];
+  return 1;
+}
+
+// Half the width of the uniform draw of incoming weights.
+double draw_bound(const Dense& d) {
+  switch (d.init) {
+    case Init::lecun_uniform: return std::sqrt(3.0 / d.inputs);
+    case Init::xavier_uniform: return std::sqrt(6.0 / (d.inputs + d.outputs));
+    case Init::standard: return 1 / std::sqrt((double)d.inputs);
+    case Init::sparse: return 1 / std::sqrt((double)d.inputs);
+    default: return std::sqrt(d.gain_squared * 3.0 / d.inputs);
+  }
+}
+
+}  // namespace
+
+Plan::Plan(Spec s) : spec(std::move(s)) {
+  if (spec.inputs < 1) refuse("inputs: expected at least 1, got " + std::to_string(spec.inputs));
+  int index = 0;
+  bool chosen = false;
+#define STREAMDL_CHOOSE(Rule)                              \
+  if (!chosen) chosen = choose<base::Rule>(*this, index);  \
+  ++index;
+  STREAMDL_OPTIMIZERS(STREAMDL_CHOOSE)
+#undef STREAMDL_CHOOSE
+  if (!chosen) refuse("optimizer: no rule is called '" + spec.optimizer.name + "'");
+
+  boundaries.emplace_back().units = spec.inputs;
+  int parameter = 0;
+  for (const LayerSpec& layer : spec.layers) {
+    if (layer.kind == LayerSpec::Kind::linear) {
+      if (layer.outputs < 1) refuse("Linear: expected at least 1 output, got " + std::to_string(layer.outputs));
+      Dense d;
+      d.inputs = boundaries.back().units;
+      d.outputs = layer.outputs;
+      d.parameter = parameter++;
+      d.has_bias = layer.bias;
+      d.init = layer.init;
+      d.sparsity = layer.sparsity;
+      dense.push_back(d);
+      boundaries.emplace_back().units = layer.outputs;
+    } else {
+      UnitOp op{layer};
+      if (layer.kind == LayerSpec::Kind::layer_norm && layer.affine) op.parameter = parameter++;
+      boundaries.back().ops.push_back(op);
+    }
+  }
+  if (dense.empty()) refuse("network: expected at least one Linear layer");
+  for (size_t b = 0; b < boundaries.size(); ++b) {
+    Boundary& boundary = boundaries[b];
+    bool flat = b == 0, propagates = false;
+    for (const UnitOp& op : boundary.ops) {
+      propagates |= op.parameter >= 0;
+      if (op.spec.kind == LayerSpec::Kind::activation) flat = kSilentIsFlat[(int)op.spec.activation];
+      if (op.spec.kind == LayerSpec::Kind::layer_norm) flat = false;
+    }
+    boundary.skips = flat && !(b == 0 && propagates);
+  }
+  for (size_t l = 0; l < dense.size(); ++l) {
+    dense[l].gain_squared = gain_squared(*this, l + 1);
+    dense[l].bound = draw_bound(dense[l]);
+  }
+  for (size_t i = 0; i < spec.plasticity.size(); ++i) {
+    const bool cbp = spec.plasticity[i].kind == PlasticitySpec::Kind::continual_backprop;
+    const std::string prefix = cbp ? "ContinualBackprop." : "ShrinkAndPerturb.";
+    const double unbounded = base::kUnbounded;
+    if (cbp) {
+      if (continual_backprop >= 0) refuse("plasticity: ContinualBackprop was given twice");
+      continual_backprop = (int)i;
+      hyper_names.push_back({prefix + "replacement_rate", 0, 1, false, false});
+      hyper_names.push_back({prefix + "maturity", 0, unbounded, false, true});
+      hyper_names.push_back({prefix + "decay", 0, 1, false, true});
+    } else {
+      hyper_names.push_back({prefix + "shrink", 0, 1, false, false});
+      hyper_names.push_back({prefix + "noise", 0, unbounded, false, true});
+    }
+  }
+  spec.twice ? lay_out_as<double>() : lay_out_as<float>();
+}
+
+// Places every array of the state in one block, each on a 64-byte boundary, and names it.
+template <class T>
+void Plan::lay_out_as() {
+  const Type type = sizeof(T) == 4 ? Type::f32 : Type::f64;
+  auto place = [&](size_t size) {
+    const size_t at = bytes;
+    const size_t room = (size + kAlignment - 1) / kAlignment * kAlignment;
+    if (room < size || bytes + room < bytes || bytes + room > (size_t)1 << 46) refuse("network: too large");
+    bytes += room;
+    return at;
+  };
+  auto vector = [&](const std::string& name, Type t, size_t count, size_t offset, bool is_parameter = false) {
+    entries.push_back({name, t, {count}, {bytes_of(t)}, offset, is_parameter});
+  };
+  auto scalar = [&](const std::string& name, Type t, size_t count = 1) {
+    const size_t at = place(bytes_of(t) * count);
+    vector(name, t, count, at);
+    return at;
+  };
+  steps = scalar("steps", Type::u64);
+  updates = scalar("updates", Type::u64);
+  seed = scalar("seed", Type::u64);
+  hyper = scalar("hyperparameters", Type::f64, hyper_names.size());
+
+  for (Boundary& boundary : boundaries) boundary.padded = padded<T>(boundary.units);
+  auto affine = [&](UnitOp& op, int units, int width) {
+    const std::string stem = std::to_string(op.parameter);
+    for (bool gain : {true, false}) {
+      const size_t at = place(sizeof(T) * width * (1 + field_count));
+      (gain ? op.gain : op.shift) = at;
+      const std::string name = stem + (gain ? ".weight" : ".bias");
+      vector(name, type, units, at, true);
+      for (int f = 0; f < field_count; ++f)
+        vector(name + "." + fields[f].name, type, units, at + sizeof(T) * width * (f + 1));
+    }
+  };
+  for (size_t b = 0; b < boundaries.size(); ++b) {
+    if (b > 0) {
+      Dense& d = dense[b - 1];
+      d.columns = padded<T>(d.outputs);
+      d.row_stride = (size_t)d.columns * (1 + field_count);
+      // Rows whose distance is a multiple of 2 KB share cache sets: set them a line apart.
+      if (d.row_stride * sizeof(T) % 2048 == 0) d.row_stride += kLanes<T>;
+      if ((size_t)d.inputs + 1 > ((size_t)1 << 44) / (d.row_stride * sizeof(T))) refuse("network: too large");
+      d.weights = place(d.row_stride * sizeof(T) * ((size_t)d.inputs + 1));
+      d.streaming = d.row_stride * sizeof(T) * d.inputs > (size_t)512 << 10;
+      const std::string stem = std::to_string(d.parameter);
+      for (int f = -1; f < field_count; ++f) {
+        const std::string suffix = f < 0 ? "" : std::string(".") + fields[f].name;
+        const size_t at = d.weights + sizeof(T) * d.columns * (f + 1);
+        entries.push_back({stem + ".weight" + suffix, type, {(size_t)d.inputs, (size_t)d.outputs},
+                           {d.row_stride * sizeof(T), sizeof(T)}, at, f < 0});
+        if (d.has_bias)
+          vector(stem + ".bias" + suffix, type, d.outputs, at + d.row_stride * sizeof(T) * d.inputs, f < 0);
+      }
+    }
+    for (UnitOp& op : boundaries[b].ops)
+      if (op.parameter >= 0) affine(op, boundaries[b].units, boundaries[b].padded);
+    for (int k = 0; k < clock_count; ++k)
+      boundaries[b].clock[k] = scalar("units." + std::to_string(b) + "." + hyper_names[clocks[k]].name + "_power",
+                                      Type::f64, boundaries[b].units);
+  }
+  if (continual_backprop < 0) return;
+  for (size_t h = 0; h + 1 < dense.size(); ++h) {
+    const int units = dense[h].outputs;
+    const std::string stem = "ContinualBackprop." + std::to_string(h) + ".";
+    auto unit_vector = [&](const char* name) {
+      const size_t at = place(sizeof(T) * padded<T>(units));
+      vector(stem + name, type, units, at);
+      return at;
+    };
+    UnitState u;
+    u.utility = unit_vector("utility");
+    u.mean_activation = unit_vector("mean_activation");
+    u.incoming_sum = unit_vector("incoming_sum");
+    u.birth = scalar(stem + "birth", Type::u64, units);
+    u.decay_power = scalar(stem + "decay_power", Type::f64, units);
+    u.counter = scalar(stem + "counter", Type::f64);
+    u.replacements = scalar(stem + "replacements", Type::u64);
+    hidden.push_back(u);
+  }
+}
+
+}  // namespace streamdl

@@ -1,0 +1,89 @@
+// What was built: layer table, shapes, offsets into the state. Immutable.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "learner/spec.h"
+#include "rules/table.h"
+
+namespace streamdl {
+
+enum class Type { f32, f64, u64 };
+inline size_t bytes_of(Type type) { return type == Type::f32 ? 4 : 8; }
+
+// One named array of the state: strides in bytes, since rows are padded and fields interleaved.
+struct FieldEntry {
+  std::string name;
+  Type type;
+  std::vector<size_t> shape;
+  std::vector<size_t> strides;
+  size_t offset;
+  bool parameter;
+};
+
+// An operation on the units of a boundary, in place between two dense layers.
+struct UnitOp {
+  LayerSpec spec;
+  int parameter = -1;             // number in parameter names, for an affine layer norm
+  size_t gain = 0, shift = 0;     // byte offsets of [values | fields]
+};
+
+// The units between two dense layers: boundary 0 holds the inputs, the last one the outputs.
+struct Boundary {
+  int units = 0;
+  int padded = 0;
+  std::vector<UnitOp> ops;
+  bool skips = false;             // a unit with value 0 has slope 0: silent units need no work
+  size_t clock[kMaxClocks] = {};  // byte offsets of beta^t per unit, for the optimizer's corrections
+};
+
+struct Dense {
+  int inputs = 0, outputs = 0, columns = 0;
+  int parameter = 0;
+  bool has_bias = true;
+  Init init = Init::kaiming_uniform;
+  double sparsity = 0;
+  double gain_squared = 1;        // of the activation that follows
+  double bound = 0;               // incoming weights are redrawn uniformly within it
+  size_t row_stride = 0;          // in numbers: [w | field 0 | ...], padded off powers of two
+  size_t weights = 0;             // byte offset; the bias is row `inputs`
+  bool streaming = false;
+};
+
+// Offsets of Continual Backprop's arrays for one hidden layer.
+struct UnitState {
+  size_t utility = 0, mean_activation = 0, birth = 0, decay_power = 0, incoming_sum = 0, counter = 0,
+         replacements = 0;
+};
+
+struct Named {
+  std::string name;
+  double low, high;
+  bool low_open, high_open;
+};
+
+struct Plan {
+  Spec spec;
+  int rule = 0;                   // in the order of STREAMDL_OPTIMIZERS
+  int rule_hypers = 0, field_count = 0, clock_count = 0;
+  const base::Field* fields = nullptr;
+  const int* clocks = nullptr;
+  bool silent_rows_rest = true, uses_sensitivity = false;
+
+  std::vector<Boundary> boundaries;
+  std::vector<Dense> dense;
+  std::vector<UnitState> hidden;  // with Continual Backprop
+  int continual_backprop = -1;    // its place in spec.plasticity
+  std::vector<Named> hyper_names; // of the optimizer, the common ones, then each plasticity method's
+  size_t steps = 0, updates = 0, seed = 0, hyper = 0;
+  size_t bytes = 0;
+  std::vector<FieldEntry> entries;
+
+  explicit Plan(Spec spec);
+
+ private:
+  template <class T> void lay_out_as();
+};
+
+}  // namespace streamdl

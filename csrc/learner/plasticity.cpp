@@ -1,0 +1,400 @@
+// What happens to units after the optimizer's step: Continual Backprop, Shrink & Perturb, resets.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "learner/learner.h"
+#include "math/elementary.h"
+#include "math/philox.h"
+
+namespace streamdl {
+namespace {
+
+// Streams of random numbers; the top byte of the last counter word.
+enum Stream { kInitial = 1, kRegenerate = 2, kReset = 3, kDropout = 4, kPerturb = 5, kLottery = 6 };
+
+double power(double base, uint64_t exponent) {
+  double result = 1;
+  for (; exponent; exponent >>= 1, base *= base)
+    if (exponent & 1) result *= base;
+  return result;
+}
+
+}  // namespace
+
+// One incoming weight: `index` is the source, `a` and `b` say which draw.
+template <class T>
+double LearnerOf<T>::draw(const Dense& d, int layer, int stream, uint32_t index, uint32_t a, uint32_t b) const {
+  uint32_t words[4];
+  base::philox<uint32_t>(index, a, b, (uint32_t)stream << 24 | (uint32_t)layer, key()[0], key()[1], words);
+  const bool initial = stream == kInitial || stream == kReset;
+  if (initial && d.init == Init::zeros) return 0;
+  if (initial && d.init == Init::kaiming_normal) {
+    const double u = 1 - base::uniform(words[0], words[1]), v = base::uniform(words[2], words[3]);
+    return std::sqrt(d.gain_squared / d.inputs) * std::sqrt(-2 * base::log(u)) * std::cos(6.283185307179586 * v);
+  }
+  return d.bound * (2 * base::uniform(words[0], words[1]) - 1);
+}
+
+template <class T>
+void LearnerOf<T>::rebuild_incoming(int hidden) {
+  const Dense& d = plan_->dense[hidden];
+  T* sum = block_->at<T>(plan_->hidden[hidden].incoming_sum);
+  std::fill(sum, sum + d.outputs, T(0));
+  for (int j = 0; j < d.inputs; ++j)
+    for (int k = 0; k < d.outputs; ++k) sum[k] += std::abs(row(d, j)[k]);
+}
+
+template <class T>
+void LearnerOf<T>::ensure_sums(int b) {
+  if (!scratch_[b].sums_stale) return;
+  scratch_[b].sums_stale = false;
+  const Dense& d = plan_->dense[b];
+  for (int j = 0; j < d.inputs; ++j) scratch_[b].outgoing_sum[j] = kernels_.absolute_sum(row(d, j), d.columns);
+}
+
+template <class T>
+void LearnerOf<T>::plasticity() {
+  const double* h = hyper() + plan_->rule_hypers + base::kCommonHypers;
+  for (const PlasticitySpec& p : plan_->spec.plasticity) {
+    if (p.kind == PlasticitySpec::Kind::continual_backprop) {
+      continual_backprop(p, h);
+      h += 3;
+    } else {
+      shrink_and_perturb(h);
+      h += 2;
+    }
+  }
+}
+
+//---------------------------------------------------------------------------- Continual Backprop
+
+// Dohare et al., 2024, as conformance/README.md of the tests states it.
+template <class T>
+void LearnerOf<T>::continual_backprop(const PlasticitySpec& spec, const double* h) {
+  const double rate = h[0], maturity = h[1], decay = h[2];
+  const uint64_t now = *block_->at<uint64_t>(plan_->updates);
+  const bool incoming = keeps_incoming_sums();
+  const Utility kind = spec.utility;
+  const bool centred = kind == Utility::zero_contribution || kind == Utility::adaptable_contribution ||
+                       kind == Utility::feature_by_input;
+  const bool outgoing = kind != Utility::adaptation && kind != Utility::feature_by_input;
+  for (size_t i = 0; i < plan_->hidden.size(); ++i) {
+    const UnitState& u = plan_->hidden[i];
+    Scratch& s = scratch_[i + 1];
+    const int units = plan_->dense[i].outputs;
+    if (outgoing) ensure_sums((int)i + 1);
+    if (incoming && now % 1024 == 0) rebuild_incoming((int)i);  // rounding does not add up
+    double* powers = block_->at<double>(u.decay_power);
+    if (centred)
+      for (int k = 0; k < units; ++k) {
+        powers[k] *= decay;
+        s.decay_correction[k] = (T)(1 / (1 - powers[k]));
+      }
+    kernels_.utility[(int)kind]({units, (T)decay, block_->at<T>(u.utility),
+                                 centred ? block_->at<T>(u.mean_activation) : nullptr, s.decay_correction,
+                                 minibatch_ ? s.mean : value((int)i + 1), minibatch_ ? s.magnitude : nullptr,
+                                 s.outgoing_sum, block_->at<T>(u.incoming_sum), (T)(1.0 / plan_->dense[i + 1].outputs),
+                                 (T)(1.0 / plan_->dense[i].inputs)});
+    const uint64_t* birth = block_->at<uint64_t>(u.birth);
+    int eligible = 0;
+    for (int k = 0; k < units; ++k) eligible += (double)(now - birth[k]) > maturity;
+    std::vector<int>& chosen = chosen_[i + 1];
+    chosen.clear();
+    if (!eligible) continue;
+    double* counter = block_->at<double>(u.counter);
+    *counter += rate * eligible;
+    double due = std::floor(*counter);
+    if (spec.max_per_step > 0) due = std::min(due, spec.max_per_step);
+    const int n = (int)std::min<double>(due, eligible);
+    *counter -= n;
+    const T* raw = block_->at<T>(u.utility);
+    for (int r = 0; r < n; ++r) {
+      int least = -1;
+      double least_utility = 0;
+      for (int k = 0; k < units; ++k) {
+        if (!((double)(now - birth[k]) > maturity)) continue;
+        if (std::find(chosen.begin(), chosen.end(), k) != chosen.end()) continue;
+        const double utility = (double)raw[k] / (1 - power(decay, now - birth[k]));
+        if (least < 0 || utility < least_utility) least = k, least_utility = utility;
+      }
+      chosen.push_back(least);
+    }
+  }
+  for (size_t i = 0; i < plan_->hidden.size(); ++i)
+    for (int unit : chosen_[i + 1]) renew((int)i, unit, spec.transfer_bias);
+}
+
+// Incoming weights drawn anew, outgoing weights zero, all their fields and the unit's state reset.
+template <class T>
+void LearnerOf<T>::renew(int hidden, int unit, bool transfer) {
+  const Dense &below = plan_->dense[hidden], &above = plan_->dense[hidden + 1];
+  const UnitState* u = plan_->hidden.empty() ? nullptr : &plan_->hidden[hidden];
+  uint64_t count = *block_->at<uint64_t>(plan_->updates);
+  if (u) {
+    count = ++*block_->at<uint64_t>(u->replacements);
+    const uint64_t age = *block_->at<uint64_t>(plan_->updates) - block_->at<uint64_t>(u->birth)[unit];
+    if (transfer && above.has_bias && age > 0) {
+      const PlasticitySpec& spec = plan_->spec.plasticity[plan_->continual_backprop];
+      const double f = block_->at<T>(u->mean_activation)[unit] / (1 - power(spec.decay, age));
+      for (int k = 0; k < above.outputs; ++k) row(above, above.inputs)[k] += (T)(f * row(above, unit)[k]);
+    }
+  }
+  const bool incoming = keeps_incoming_sums();
+  T sum(0);
+  for (int j = 0; j < below.inputs; ++j) {
+    T* w = row(below, j) + unit;
+    *w = (T)draw(below, hidden, kRegenerate, (uint32_t)j, (uint32_t)unit, (uint32_t)count);
+    set_start(w, below.columns);
+    sum += std::abs(*w);
+    bounds_[hidden] = std::max(bounds_[hidden], std::abs(*w));
+  }
+  row(below, below.inputs)[unit] = T(0);
+  set_start(row(below, below.inputs) + unit, below.columns);
+  T* out = row(above, unit);
+  for (int k = 0; k < above.outputs; ++k) {
+    if (incoming && hidden + 1 < (int)plan_->hidden.size())
+      block_->at<T>(plan_->hidden[hidden + 1].incoming_sum)[k] -= std::abs(out[k]);
+    out[k] = T(0);
+    set_start(out + k, above.columns);
+  }
+  if (transfer) bounds_[hidden + 1] = std::max(bounds_[hidden + 1], kernels_.largest(row(above, above.inputs), above.columns));
+  const Boundary& boundary = plan_->boundaries[hidden + 1];
+  for (const UnitOp& op : boundary.ops)
+    if (op.parameter >= 0) {
+      block_->at<T>(op.gain)[unit] = T(1);
+      block_->at<T>(op.shift)[unit] = T(0);
+      set_start(block_->at<T>(op.gain) + unit, boundary.padded);
+      set_start(block_->at<T>(op.shift) + unit, boundary.padded);
+    }
+  for (int c = 0; c < plan_->clock_count; ++c) block_->at<double>(boundary.clock[c])[unit] = 1;
+  scratch_[hidden].sums_stale = scratch_[hidden + 1].sums_stale = true;
+  if (!u) return;
+  block_->at<T>(u->utility)[unit] = T(0);
+  block_->at<T>(u->mean_activation)[unit] = T(0);
+  block_->at<T>(u->incoming_sum)[unit] = sum;
+  block_->at<uint64_t>(u->birth)[unit] = *block_->at<uint64_t>(plan_->updates);
+  block_->at<double>(u->decay_power)[unit] = 1;
+}
+
+template <class T>
+void LearnerOf<T>::regenerate(int hidden, int unit) {
+  if (touched_) refresh();
+  renew(hidden, unit, false);
+}
+
+template <class T>
+std::vector<uint64_t> LearnerOf<T>::ages(int hidden) const {
+  std::vector<uint64_t> ages;
+  const uint64_t now = *block_->at<uint64_t>(plan_->updates);
+  const uint64_t* birth = block_->at<uint64_t>(plan_->hidden[hidden].birth);
+  for (int k = 0; k < plan_->dense[hidden].outputs; ++k) ages.push_back(now - birth[k]);
+  return ages;
+}
+
+template <class T>
+std::vector<double> LearnerOf<T>::utilities(int hidden) const {
+  std::vector<double> utilities;
+  const double* h = hyper() + plan_->rule_hypers + base::kCommonHypers;
+  for (int i = 0; i < plan_->continual_backprop; ++i) h += 2;
+  const std::vector<uint64_t> age = ages(hidden);
+  const T* raw = block_->at<T>(plan_->hidden[hidden].utility);
+  for (size_t k = 0; k < age.size(); ++k)
+    utilities.push_back(age[k] ? raw[k] / (1 - power(h[2], age[k])) : 0.0);
+  return utilities;
+}
+
+//---------------------------------------------------------------------------- the others
+
+template <class T>
+void LearnerOf<T>::shrink_and_perturb(const double* h) {
+  const uint64_t now = *block_->at<uint64_t>(plan_->updates);
+  for (size_t l = 0; l < plan_->dense.size(); ++l) {
+    const Dense& d = plan_->dense[l];
+    T most(0);
+    for (int j = 0; j < d.inputs + (d.has_bias ? 1 : 0); ++j) {
+      // a row takes ceil(outputs / 4) counters; rows follow each other
+      const uint64_t index = (uint64_t)j * (((uint64_t)d.outputs + 63) / 64 * 16);
+      const uint32_t counter[4] = {(uint32_t)index, (uint32_t)now, (uint32_t)(now >> 32),
+                                   (uint32_t)kPerturb << 24 | (uint32_t)l};
+      most = std::max(most, kernels_.perturb(row(d, j), d.outputs, h[0], h[1], counter, key().data()));
+    }
+    bounds_[l] = most;
+    scratch_[l].sums_stale = true;
+    if (l < plan_->hidden.size() && keeps_incoming_sums()) rebuild_incoming((int)l);
+  }
+  for (size_t b = 0; b < plan_->boundaries.size(); ++b)
+    for (size_t i = 0; i < plan_->boundaries[b].ops.size(); ++i) {
+      const UnitOp& op = plan_->boundaries[b].ops[i];
+      if (op.parameter < 0) continue;
+      for (uint32_t which = 0; which < 2; ++which) {
+        const uint32_t counter[4] = {0, (uint32_t)now, (uint32_t)(now >> 32),
+                                     (uint32_t)kPerturb << 24 | (uint32_t)(op.parameter * 2 + which + 1) << 12};
+        kernels_.perturb(block_->at<T>(which ? op.shift : op.gain), plan_->boundaries[b].units, h[0], h[1], counter,
+                         key().data());
+      }
+    }
+}
+
+template <class T>
+void LearnerOf<T>::reset_outputs(const std::vector<int>& units, bool fresh) {
+  if (touched_) refresh();
+  const int l = (int)plan_->dense.size() - 1;
+  const Dense& d = plan_->dense[l];
+  const uint64_t now = *block_->at<uint64_t>(plan_->updates);
+  for (int k : units) {
+    for (int j = 0; j < d.inputs; ++j) {
+      T* w = row(d, j) + k;
+      *w = fresh ? (T)draw(d, l, kReset, (uint32_t)j, (uint32_t)k, (uint32_t)now) : T(0);
+      set_start(w, d.columns);
+      bounds_[l] = std::max(bounds_[l], std::abs(*w));
+    }
+    row(d, d.inputs)[k] = T(0);
+    set_start(row(d, d.inputs) + k, d.columns);
+    for (int c = 0; c < plan_->clock_count; ++c) block_->at<double>(plan_->boundaries[l + 1].clock[c])[k] = 1;
+  }
+  scratch_[l].sums_stale = true;
+}
+
+//---------------------------------------------------------------------------- minibatches
+
+// The batched-backprop baseline: gradients are summed in memory, then every row is updated once.
+template <class T>
+Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* labels, int n, double* loss, int* bad) {
+  if (touched_) refresh();
+  const int layers = (int)plan_->dense.size();
+  for (int l = 0; l < layers; ++l) {
+    const Dense& d = plan_->dense[l];
+    const size_t count = (size_t)d.columns * (d.inputs + 1);
+    if (!gradients_[l]) gradients_[l] = allocate(count);
+    std::fill(gradients_[l], gradients_[l] + count, T(0));
+    if (!plan_->uses_sensitivity) continue;
+    if (!sensitivities_[l]) sensitivities_[l] = allocate(count);
+    std::fill(sensitivities_[l], sensitivities_[l] + count, T(0));
+  }
+  const Boundary &first = plan_->boundaries.front(), &last = plan_->boundaries.back();
+  std::vector<std::vector<T>> affine_sums, activations(plan_->hidden.size());
+  for (const Boundary& b : plan_->boundaries)
+    for (const UnitOp& op : b.ops)
+      if (op.parameter >= 0) affine_sums.insert(affine_sums.end(), 4, std::vector<T>(b.padded, T(0)));
+  double total = 0;
+  minibatch_ = true;
+  Status status = Status::ok;
+  for (int i = 0; i < n && status == Status::ok; ++i) {
+    *bad = i;
+    if ((status = load({xs + (size_t)i * first.units})) != Status::ok) break;
+    if (!forward(true, steps() + i)) { status = Status::overflow; break; }
+    LossResult<T> result;
+    const Target<T> target{ys ? ys + (size_t)i * last.units : nullptr, labels ? labels[i] : 0};
+    if ((status = examine(target, &result)) != Status::ok) break;
+    total += result.loss;
+    if (plan_->spec.optimizer.exact_sensitivity) exact_sensitivities();
+    size_t sums = 0;
+    for (int b = layers; b >= 0; --b) {
+      Scratch& s = scratch_[b];
+      back_ops(b, plan_->uses_sensitivity, true);
+      for (size_t o = 0; o < plan_->boundaries[b].ops.size(); ++o)
+        if (plan_->boundaries[b].ops[o].parameter >= 0)
+          for (const T* part : {s.gain_gradient[o], s.shift_gradient[o], s.gain_sensitivity[o], s.shift_sensitivity[o]})
+            kernels_.accumulate(affine_sums[sums++].data(), T(1), part, plan_->boundaries[b].padded);
+      if (b == 0) break;
+      const Dense& d = plan_->dense[b - 1];
+      const T* x = value(b - 1);
+      const T* sensitivity = plan_->spec.optimizer.exact_sensitivity ? s.exact : s.sensitivity;
+      for (int j = 0; j <= d.inputs; ++j) {
+        const T xj = j < d.inputs ? x[j] : T(1);
+        if (xj == T(0)) continue;
+        kernels_.accumulate(gradients_[b - 1] + (size_t)j * d.columns, xj, s.delta, d.columns);
+        if (plan_->uses_sensitivity)
+          kernels_.accumulate(sensitivities_[b - 1] + (size_t)j * d.columns, xj * xj, sensitivity, d.columns);
+      }
+      read_back(b, false);
+      if (plan_->uses_sensitivity) read_back(b, true);
+    }
+    for (size_t h = 0; h < activations.size(); ++h)
+      activations[h].insert(activations[h].end(), value((int)h + 1), value((int)h + 1) + plan_->dense[h].outputs);
+  }
+  if (status == Status::ok && !(total / n <= std::numeric_limits<double>::max())) status = Status::overflow;
+  for (int l = 0; l < layers && status == Status::ok; ++l) {
+    const Dense& d = plan_->dense[l];
+    if (!kernels_.all_finite(gradients_[l], d.columns * (d.inputs + 1))) status = Status::overflow;
+  }
+  if (status != Status::ok) {
+    minibatch_ = false;
+    return status;
+  }
+
+  const T share = T(1) / (T)n;
+  tick();
+  for (int l = 0; l < layers; ++l) {
+    const Dense& d = plan_->dense[l];
+    const size_t count = (size_t)d.columns * (d.inputs + 1);
+    for (size_t i = 0; i < count; ++i) gradients_[l][i] *= share;
+    for (size_t i = 0; plan_->uses_sensitivity && i < count; ++i) sensitivities_[l][i] *= share;
+    for (int j = 0; j < d.inputs + (d.has_bias ? 1 : 0); ++j) {
+      T source[kMaxClocks];
+      StoredUpdateArgs<T> a{};
+      a.weights = row(d, j);
+      a.columns = d.columns;
+      a.gradient = gradients_[l] + (size_t)j * d.columns;
+      a.sensitivity = plan_->uses_sensitivity ? sensitivities_[l] + (size_t)j * d.columns : nullptr;
+      for (int k = 0; k < plan_->clock_count; ++k) {
+        source[k] = j < d.inputs ? scratch_[l].correction[k][j] : T(1);
+        a.column_correction[k] = scratch_[l + 1].correction[k];
+      }
+      a.row_correction = plan_->clock_count ? source : nullptr;
+      a.hyper = hyper();
+      kernels_.rules[plan_->rule].update_stored[decays()](a);
+      cancelled_ += a.cancelled;
+    }
+  }
+  size_t sums = 0;
+  for (int b = layers; b >= 0; --b)
+    for (const UnitOp& op : plan_->boundaries[b].ops)
+      if (op.parameter >= 0) {
+        for (int part = 0; part < 4; ++part)
+          for (T& v : affine_sums[sums + part]) v *= share;
+        update_stored(block_->at<T>(op.gain), plan_->boundaries[b].padded, affine_sums[sums].data(),
+                      affine_sums[sums + 2].data(), b);
+        update_stored(block_->at<T>(op.shift), plan_->boundaries[b].padded, affine_sums[sums + 1].data(),
+                      affine_sums[sums + 3].data(), b);
+        sums += 4;
+      }
+  measure_bounds();
+  for (Scratch& s : scratch_) s.sums_stale = true;
+  ++*block_->at<uint64_t>(plan_->updates);
+  *block_->at<uint64_t>(plan_->steps) += (uint64_t)n;
+  if (plan_->continual_backprop >= 0) {
+    const Utility kind = plan_->spec.plasticity[plan_->continual_backprop].utility;
+    const bool centred = kind == Utility::zero_contribution || kind == Utility::adaptable_contribution ||
+                         kind == Utility::feature_by_input;
+    const double* h = hyper() + plan_->rule_hypers + base::kCommonHypers;
+    for (int i = 0; i < plan_->continual_backprop; ++i) h += 2;
+    for (size_t i = 0; i < activations.size(); ++i) {
+      Scratch& s = scratch_[i + 1];
+      const int units = plan_->dense[i].outputs;
+      if (keeps_incoming_sums()) rebuild_incoming((int)i);
+      std::fill(s.mean, s.mean + plan_->boundaries[i + 1].padded, T(0));
+      std::fill(s.magnitude, s.magnitude + plan_->boundaries[i + 1].padded, T(0));
+      for (int e = 0; e < n; ++e)
+        for (int k = 0; k < units; ++k) s.mean[k] += activations[i][(size_t)e * units + k] * share;
+      for (int k = 0; k < units; ++k) {
+        const double c = 1 - block_->at<double>(plan_->hidden[i].decay_power)[k] * h[2];
+        const double f = h[2] * block_->at<T>(plan_->hidden[i].mean_activation)[k] + (1 - h[2]) * s.mean[k];
+        const T centre = centred ? (T)(f / c) : T(0);
+        for (int e = 0; e < n; ++e) s.magnitude[k] += std::abs(activations[i][(size_t)e * units + k] - centre) * share;
+      }
+    }
+  }
+  plasticity();
+  minibatch_ = false;
+  std::memcpy(output_, value(layers), sizeof(T) * last.padded);
+  *loss = total / n;
+  return Status::ok;
+}
+
+template class LearnerOf<float>;
+template class LearnerOf<double>;
+
+}  // namespace streamdl
