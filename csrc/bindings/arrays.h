@@ -1,0 +1,139 @@
+// Reads Python's arrays: anything with the buffer protocol as it is where type and layout allow it, all
+// else through streamdl._arrays, which converts as np.asarray does and names what is wrong.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace streamdl {
+
+namespace nb = nanobind;
+
+// A buffer that is released with its owner.
+struct Buffer {
+  Py_buffer view{};
+  bool held = false;
+  Buffer() = default;
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer() { release(); }
+  bool take(PyObject* o) {
+    if (!PyObject_CheckBuffer(o)) return false;
+    if (PyObject_GetBuffer(o, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) != 0) {
+      PyErr_Clear();
+      return false;
+    }
+    return held = true;
+  }
+  void release() {
+    if (held) PyBuffer_Release(&view);
+    held = false;
+  }
+  bool is(char code, size_t size) const {
+    return view.format && view.format[0] == code && !view.format[1] && (size_t)view.itemsize == size &&
+           (uintptr_t)view.buf % size == 0;
+  }
+};
+
+inline nb::object converted(nb::handle o, const char* type, const char* name) {
+  static PyObject* convert = nullptr;  // kept for the life of the interpreter
+  if (!convert) convert = nb::object(nb::module_::import_("streamdl._arrays").attr("convert")).release().ptr();
+  return nb::handle(convert)(o, type, name);
+}
+
+// Numbers of one type, borrowed or converted.
+template <class T>
+struct Vector {
+  const T* data = nullptr;
+  static constexpr char code = sizeof(T) == 4 ? 'f' : 'd';
+
+  // One example of n numbers, of any shape.
+  void read(nb::handle o, int n, const char* name, char*) {
+    take(o, name);
+    if (count() != (size_t)n)
+      throw nb::value_error((std::string(name) + ": expected " + std::to_string(n) + " numbers, got " + shape()).c_str());
+  }
+  // n examples of `width` numbers each; returns n.
+  size_t read_many(nb::handle o, int width, const char* name) {
+    take(o, name);
+    const size_t n = buffer_.view.ndim ? (size_t)buffer_.view.shape[0] : 0;
+    if (!buffer_.view.ndim || count() != n * (size_t)width)
+      throw nb::value_error((std::string(name) + ": expected shape (n, " + std::to_string(width) + "), got " + shape()).c_str());
+    return n;
+  }
+  void keep(std::vector<T> values) {
+    own_ = std::move(values);
+    data = own_.data();
+  }
+
+ private:
+  void take(nb::handle o, const char* name) {
+    if (!(buffer_.take(o.ptr()) && buffer_.is(code, sizeof(T)))) {
+      buffer_.release();
+      array_ = converted(o, sizeof(T) == 4 ? "float32" : "float64", name);
+      if (!buffer_.take(array_.ptr())) throw nb::type_error((std::string(name) + ": not an array").c_str());
+    }
+    data = static_cast<const T*>(buffer_.view.buf);
+  }
+  size_t count() const { return (size_t)buffer_.view.len / sizeof(T); }
+  std::string shape() const {
+    std::string text = "shape (";
+    for (int i = 0; i < buffer_.view.ndim; ++i) text += (i ? ", " : "") + std::to_string(buffer_.view.shape[i]);
+    return text + ")";
+  }
+  nb::object array_;
+  Buffer buffer_;
+  std::vector<T> own_;
+};
+
+// Class indices of n examples.
+struct Labels {
+  std::vector<int64_t> data;
+  void read(nb::handle o, size_t n) {
+    nb::object array = converted(o, "labels", "ys");
+    Buffer buffer;
+    if (!buffer.take(array.ptr())) throw nb::type_error("ys: not an array");
+    if ((size_t)buffer.view.len != n * sizeof(int64_t) || buffer.view.ndim != 1)
+      throw nb::value_error(("ys: expected " + std::to_string(n) + " class indices, one per example").c_str());
+    data.resize(n);
+    std::memcpy(data.data(), buffer.view.buf, buffer.view.len);
+  }
+};
+
+// Whether a tuple of two is (indices, values) rather than two numbers.
+inline bool sparse_pair(nb::handle x) {
+  PyObject* first = PyTuple_GET_ITEM(x.ptr(), 0);
+  return !PyFloat_Check(first) && !PyLong_Check(first);
+}
+
+// The indices of a sparse input, sorted; `order` says where each one stood.
+struct Indices {
+  std::vector<int32_t> sorted;
+  std::vector<size_t> order;
+  nb::object values;
+  void read(nb::handle pair, int inputs) {
+    nb::object array = converted(nb::handle(PyTuple_GET_ITEM(pair.ptr(), 0)), "labels", "x[0] (indices)");
+    values = nb::borrow(PyTuple_GET_ITEM(pair.ptr(), 1));
+    Buffer buffer;
+    if (!buffer.take(array.ptr()) || buffer.view.ndim != 1) throw nb::value_error("x[0] (indices): expected one dimension");
+    const auto* index = static_cast<const int64_t*>(buffer.view.buf);
+    const size_t n = (size_t)buffer.view.len / 8;
+    for (size_t i = 0; i < n; ++i) {
+      if (index[i] < 0 || index[i] >= inputs)
+        throw nb::value_error(("x[0] (indices): expected 0 to " + std::to_string(inputs - 1) + ", got " + std::to_string(index[i])).c_str());
+      order.push_back(i);
+    }
+    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return index[a] < index[b]; });
+    for (size_t i : order) {
+      if (!sorted.empty() && sorted.back() == index[i])
+        throw nb::value_error(("x[0] (indices): " + std::to_string(index[i]) + " stands twice").c_str());
+      sorted.push_back((int32_t)index[i]);
+    }
+  }
+};
+
+}  // namespace streamdl

@@ -1,0 +1,228 @@
+"""The learner: predict, then learn, one example at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from streamdl import _core, plasticity
+from streamdl.networks import Network
+from streamdl.optim import Optimizer
+
+Array = np.ndarray[Any, Any]
+
+
+class _Views(Mapping[str, Array]):
+    """Zero-copy views of arrays in the learner's state, by name."""
+
+    def __init__(self, learner: Learner, names: Sequence[str]) -> None:
+        self._learner, self._names = learner, tuple(names)
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._names:
+            raise KeyError(name)
+        view: Array = self._learner._view(name)
+        return view
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+class _Hyperparameters(Mapping[str, float]):
+    """Readable and writable between steps."""
+
+    def __init__(self, learner: Learner) -> None:
+        self._learner = learner
+
+    def __getitem__(self, name: str) -> float:
+        value: float = self._learner._hyper()[name]
+        return value
+
+    def __setitem__(self, name: str, value: float) -> None:
+        self._learner._set_hyper(name, float(value))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._learner._hyper())
+
+    def __len__(self) -> int:
+        return len(self._learner._hyper())
+
+
+class Learner(_core.Learner):
+    """A network that learns from every example once, in one fused pass over its weights.
+
+    network: `sdl.MLP` or `sdl.Network`. loss: squared_error, cross_entropy, binary_cross_entropy or huber.
+    optimizer: of `sdl.optim`. plasticity: one method of `sdl.plasticity`, a list, or None. seed: 0 to
+    2^64 - 1. dtype: float32 or float64. Raises ValueError naming the argument and what is allowed.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: str = "cross_entropy",
+        optimizer: Optimizer | None = None,
+        plasticity: plasticity.Plasticity | Sequence[plasticity.Plasticity] | None = None,
+        seed: int = 0,
+        dtype: Any = "float32",
+        threads: int = 1,
+        device: str = "cpu",
+    ) -> None:
+        super().__init__(self._check(network, loss, optimizer, plasticity, seed, dtype, threads, device))
+
+    def _check(
+        self, network: Any, loss: Any, optimizer: Any, methods: Any, seed: Any, dtype: Any,
+        threads: Any, device: Any,
+    ) -> dict[str, Any]:  # fmt: skip
+        if not isinstance(network, Network):
+            raise ValueError(f"network: expected sdl.MLP or sdl.Network, got {network!r}")
+        if loss not in _core.losses():
+            raise ValueError(
+                f"loss: {loss!r} is not known; expected one of {', '.join(_core.losses())}"
+            )
+        if not isinstance(optimizer, Optimizer):
+            raise ValueError(f"optimizer: expected an optimizer of sdl.optim, got {optimizer!r}")
+        if methods is None:
+            methods = []
+        elif isinstance(methods, plasticity.Plasticity):
+            methods = [methods]
+        for method in methods:
+            if not isinstance(method, plasticity.Plasticity):
+                raise ValueError(f"plasticity: expected methods of sdl.plasticity, got {method!r}")
+        kind = np.dtype(dtype)
+        if kind not in (np.float32, np.float64):
+            raise ValueError(f"dtype: expected float32 or float64, got {dtype!r}")
+        if isinstance(seed, bool) or not 0 <= int(seed) < 2**64:
+            raise ValueError(f"seed: expected 0 to 2^64 - 1, got {seed!r}")
+        if threads != 1:
+            raise ValueError(f"threads: this version learns with 1 thread, got {threads!r}")
+        if device != "cpu":
+            raise RuntimeError(f"device: {device!r} is not available; this build has the cpu alone")
+        spec: dict[str, Any] = {
+            **network._spec(),
+            "loss": loss,
+            "optimizer": optimizer._spec(),
+            "plasticity": [method._spec() for method in methods],
+            "seed": int(seed),
+            "twice": kind == np.float64,
+        }
+        self._spec = spec
+        return spec
+
+    @property
+    def parameters(self) -> Mapping[str, Array]:
+        """Views of weights and biases; a weight has shape (inputs, outputs)."""
+        return _Views(self, [name for name, parameter in self._entries() if parameter])
+
+    @property
+    def state(self) -> Mapping[str, Array]:
+        """Views of everything that a checkpoint holds."""
+        return _Views(self, [name for name, _ in self._entries()])
+
+    @property
+    def hyperparameters(self) -> _Hyperparameters:
+        """The current hyper-parameters, by name; assign to change one (schedules)."""
+        return _Hyperparameters(self)
+
+    @property
+    def step_sizes(self) -> Mapping[str, Array]:
+        """The step size of every weight, one array per parameter; copies where one is shared."""
+        names = [name for name, _ in self._entries()]
+        sizes = {}
+        for name, parameter in self.parameters.items():
+            field = f"{name}.step_size"
+            value = self._hyper()["step_size"]
+            sizes[name] = (
+                self._view(field) if field in names else np.full(parameter.shape, value, parameter.dtype)
+            )
+        return sizes
+
+    @property
+    def utilities(self) -> list[Array]:
+        """Continual Backprop's bias-corrected utilities, one array per hidden layer."""
+        return [np.array(self._utilities(h)) for h in range(self._hidden)]
+
+    @property
+    def ages(self) -> list[Array]:
+        """Steps since each unit was born, one array per hidden layer."""
+        return [np.array(self._ages(h), np.int64) for h in range(self._hidden)]
+
+    @property
+    def replacements(self) -> list[int]:
+        """Units regenerated so far, per hidden layer."""
+        return [self._replacements(h) for h in range(self._hidden)]
+
+    def regenerate(self, layer: int, unit: int) -> None:
+        """Regenerate one unit by hand: incoming weights drawn anew, outgoing zero, all fields reset."""
+        sizes = self._layer_sizes[:-1]
+        if not 0 <= layer < len(sizes):
+            raise ValueError(f"layer: expected 0 to {len(sizes) - 1}, got {layer!r}")
+        if not 0 <= unit < sizes[layer]:
+            raise ValueError(f"unit: expected 0 to {sizes[layer] - 1}, got {unit!r}")
+        self._regenerate(layer, unit)
+
+    def reset_outputs(self, indices: Sequence[int] | None = None, to: str = "draw") -> None:
+        """A task switch: output weights drawn anew (or to="zeros"), biases 0, their fields reset."""
+        if to not in ("draw", "zeros"):
+            raise ValueError(f'to: expected "draw" or "zeros", got {to!r}')
+        outputs = self._layer_sizes[-1]
+        chosen = list(range(outputs)) if indices is None else [int(i) for i in indices]
+        for i in chosen:
+            if not 0 <= i < outputs:
+                raise ValueError(f"indices: expected 0 to {outputs - 1}, got {i}")
+        self._reset_outputs(chosen, to == "draw")
+
+    def diagnose(self, xs: Any) -> dict[str, list[float]]:
+        """Dormant fraction, stable rank, ... of every hidden layer over the given inputs."""
+        from streamdl import diagnostics
+
+        weights = [np.array(w) for name, w in self.parameters.items() if w.ndim == 2]
+        return diagnostics.report(self.activations(xs), weights)
+
+    def _metadata(self) -> dict[str, str]:
+        return {"streamdl.spec": json.dumps(self._spec)}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a checkpoint (safetensors), atomically; the file before it stays as <path>.previous."""
+        self._save(os.fspath(path), self._metadata())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Learner:
+        """Read a checkpoint; the continuation is bit-identical. Raises ValueError or OSError."""
+        return cls._restore(_core.Checkpoint.read(os.fspath(path)))
+
+    @classmethod
+    def _restore(cls, checkpoint: Any) -> Learner:
+        try:
+            spec = json.loads(checkpoint.metadata["streamdl.spec"])
+            learner = cls.__new__(cls)
+            learner._spec = spec
+            _core.Learner.__init__(learner, spec, checkpoint)
+        except (KeyError, TypeError, RecursionError, RuntimeError, MemoryError) as error:
+            raise ValueError(f"checkpoint: its description is damaged ({error})") from None
+        return learner
+
+    @classmethod
+    def _from_bytes(cls, data: bytes) -> Learner:
+        return cls._restore(_core.Checkpoint.parse(data))
+
+    def clone(self) -> Learner:
+        """An independent copy with the same future."""
+        return type(self)._from_bytes(self._to_bytes(self._metadata()))
+
+    __copy__ = clone
+
+    def __deepcopy__(self, memo: Any) -> Learner:
+        return self.clone()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self)._from_bytes, (self._to_bytes(self._metadata()),)
+
+    def __repr__(self) -> str:
+        return f"<streamdl.Learner {self._spec['inputs']}-{'-'.join(map(str, self._layer_sizes))}, {self.steps} steps>"
