@@ -52,7 +52,7 @@ struct Vector {
   static constexpr char code = sizeof(T) == 4 ? 'f' : 'd';
 
   // One example of n numbers, of any shape.
-  void read(nb::handle o, int n, const char* name, char*) {
+  void read(nb::handle o, int n, const char* name) {
     take(o, name);
     if (count() != (size_t)n)
       throw nb::value_error((std::string(name) + ": expected " + std::to_string(n) + " numbers, got " + shape()).c_str());
@@ -104,8 +104,9 @@ struct Labels {
   }
 };
 
-// Whether a tuple of two is (indices, values) rather than two numbers.
+// Whether x is (indices, values) and not a tuple of two numbers.
 inline bool sparse_pair(nb::handle x) {
+  if (!PyTuple_Check(x.ptr()) || PyTuple_GET_SIZE(x.ptr()) != 2) return false;
   PyObject* first = PyTuple_GET_ITEM(x.ptr(), 0);
   return !PyFloat_Check(first) && !PyLong_Check(first);
 }

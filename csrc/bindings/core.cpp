@@ -147,7 +147,6 @@ void compare(const Plan& plan, const Checkpoint& c) {
 struct PyLearner {
   std::shared_ptr<Learner> learner;
   std::shared_ptr<std::atomic<int>> views = std::make_shared<std::atomic<int>>(0);
-  std::vector<char> x_room, y_room;
   int inputs, outputs;
   bool twice, classes;
 
@@ -164,13 +163,11 @@ struct PyLearner {
     outputs = plan->boundaries.back().units;
     twice = plan->spec.twice;
     classes = plan->spec.loss == Loss::cross_entropy;
-    x_room.resize(8 * inputs);
-    y_room.resize(8 * outputs);
     if (!checkpoint) return;
     for (const auto& t : checkpoint->parsed.tensors)
       for (const FieldEntry& e : plan->entries)
         if (e.name == t.name) copy_rows(e, [&](std::byte* to, size_t at, size_t n) { std::memcpy(to, t.data + at, n); });
-    learner->state_touched();
+    learner->state_loaded();
   }
 
   template <class F>
@@ -239,23 +236,28 @@ int64_t label_from(nb::handle y) {
   return overflow ? -1 : label;
 }
 
+// One input: an array, or (indices, values).
+template <class T>
+Input<T> input_from(PyLearner& p, nb::handle x, Vector<T>& xs, Indices& indices) {
+  if (!sparse_pair(x)) {
+    xs.read(x, p.inputs, "x");
+    return {xs.data};
+  }
+  static const int32_t none = 0;  // stands for "no index at all", which is not "dense"
+  indices.read(x, p.inputs);
+  xs.read(indices.values, (int)indices.order.size(), "x[1] (values)");
+  std::vector<T> sorted(indices.order.size());
+  for (size_t i = 0; i < sorted.size(); ++i) sorted[i] = xs.data[indices.order[i]];
+  xs.keep(std::move(sorted));
+  return {xs.data, indices.sorted.empty() ? &none : indices.sorted.data(), (int)indices.sorted.size()};
+}
+
 template <class T>
 double step_as(PyLearner& p, nb::handle x, nb::handle y) {
   Hold hold(p);
   Vector<T> xs, ys;
   Indices indices;
-  Input<T> input{};
-  if (PyTuple_Check(x.ptr()) && PyTuple_GET_SIZE(x.ptr()) == 2 && sparse_pair(x)) {
-    indices.read(x, p.inputs);
-    xs.read(indices.values, (int)indices.order.size(), "x[1] (values)", nullptr);
-    std::vector<T> sorted(indices.order.size());
-    for (size_t i = 0; i < sorted.size(); ++i) sorted[i] = xs.data[indices.order[i]];
-    xs.keep(std::move(sorted));
-    input = {xs.data, indices.sorted.data(), (int)indices.sorted.size()};
-  } else {
-    xs.read(x, p.inputs, "x", p.x_room.data());
-    input = {xs.data};
-  }
+  const Input<T> input = input_from(p, x, xs, indices);
   Target<T> target{};
   T single;
   if (p.classes) {
@@ -264,7 +266,7 @@ double step_as(PyLearner& p, nb::handle x, nb::handle y) {
     single = (T)PyFloat_AS_DOUBLE(y.ptr());
     target.values = &single;
   } else {
-    ys.read(y, p.outputs, "y", p.y_room.data());
+    ys.read(y, p.outputs, "y");
     target.values = ys.data;
   }
   double loss = 0;
@@ -358,18 +360,7 @@ nb::object predict_as(PyLearner& p, nb::handle x) {
   Hold hold(p);
   Vector<T> xs;
   Indices indices;
-  Input<T> input{};
-  if (PyTuple_Check(x.ptr()) && PyTuple_GET_SIZE(x.ptr()) == 2 && sparse_pair(x)) {
-    indices.read(x, p.inputs);
-    xs.read(indices.values, (int)indices.order.size(), "x[1] (values)", nullptr);
-    std::vector<T> sorted(indices.order.size());
-    for (size_t i = 0; i < sorted.size(); ++i) sorted[i] = xs.data[indices.order[i]];
-    xs.keep(std::move(sorted));
-    input = {xs.data, indices.sorted.data(), (int)indices.sorted.size()};
-  } else {
-    xs.read(x, p.inputs, "x", p.x_room.data());
-    input = {xs.data};
-  }
+  const Input<T> input = input_from(p, x, xs, indices);
   T* out;
   nb::object result = array_of<T>({(size_t)p.outputs}, &out);
   const Status status = p.as<T>().predict(input, out);

@@ -150,7 +150,7 @@ void LearnerOf<T>::initialize() {
     for (int k = 0; k < plan_->dense[i].outputs; ++k) block_->at<double>(plan_->hidden[i].decay_power)[k] = 1;
     rebuild_incoming((int)i);
   }
-  state_touched();
+  state_loaded();
 }
 
 template <class T>
@@ -177,6 +177,12 @@ uint64_t LearnerOf<T>::fingerprint() const {
 
 template <class T>
 void LearnerOf<T>::state_touched() {
+  if (touched_) return;  // the weights as they were before the first look count
+  state_loaded();
+}
+
+template <class T>
+void LearnerOf<T>::state_loaded() {
   if (keeps_incoming_sums()) weights_seen_ = fingerprint();
   touched_ = true;
 }

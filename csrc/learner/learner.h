@@ -52,6 +52,8 @@ class Learner {
 
   // Somebody may have written to the state: whatever is derived from it is rebuilt before it is used.
   virtual void state_touched() = 0;
+  // The whole state was replaced by one that belongs together: a checkpoint.
+  virtual void state_loaded() = 0;
   virtual std::vector<double> utilities(int hidden) const = 0;
   virtual std::vector<uint64_t> ages(int hidden) const = 0;
   uint64_t replacements(int hidden) const { return *block_->at<uint64_t>(plan_->hidden[hidden].replacements); }
@@ -88,6 +90,7 @@ class LearnerOf : public Learner {
   const T* activation(int hidden) const { return value(hidden + 1); }
 
   void state_touched() override;
+  void state_loaded() override;
   std::vector<double> utilities(int hidden) const override;
   std::vector<uint64_t> ages(int hidden) const override;
   void regenerate(int hidden, int unit) override;
@@ -139,7 +142,8 @@ class LearnerOf : public Learner {
   void shrink_and_perturb(const double* hyper);
   void ensure_sums(int b);
   void rebuild_incoming(int hidden);
-  void renew(int hidden, int unit, bool transfer);
+  void transfer(int hidden, int unit, double decay);
+  void renew(int hidden, int unit);
   void set_start(T* weight, int columns) const;
 
   T* allocate(size_t count);

@@ -92,9 +92,14 @@ void LearnerOf<T>::continual_backprop(const PlasticitySpec& spec, const double* 
         powers[k] *= decay;
         s.decay_correction[k] = (T)(1 / (1 - powers[k]));
       }
+    const T* h_now = minibatch_ ? s.mean : value((int)i + 1);
+    if (!centred && spec.transfer_bias) {  // the formula does not need f, the transfer does
+      T* f = block_->at<T>(u.mean_activation);
+      for (int k = 0; k < units; ++k) f[k] = (T)(decay * f[k] + (1 - decay) * h_now[k]);
+    }
     kernels_.utility[(int)kind]({units, (T)decay, block_->at<T>(u.utility),
                                  centred ? block_->at<T>(u.mean_activation) : nullptr, s.decay_correction,
-                                 minibatch_ ? s.mean : value((int)i + 1), minibatch_ ? s.magnitude : nullptr,
+                                 h_now, minibatch_ ? s.magnitude : nullptr,
                                  s.outgoing_sum, block_->at<T>(u.incoming_sum), (T)(1.0 / plan_->dense[i + 1].outputs),
                                  (T)(1.0 / plan_->dense[i].inputs)});
     const uint64_t* birth = block_->at<uint64_t>(u.birth);
@@ -122,25 +127,35 @@ void LearnerOf<T>::continual_backprop(const PlasticitySpec& spec, const double* 
       chosen.push_back(least);
     }
   }
+  if (spec.transfer_bias)
+    for (size_t i = 0; i < plan_->hidden.size(); ++i)
+      for (int unit : chosen_[i + 1]) transfer((int)i, unit, decay);
   for (size_t i = 0; i < plan_->hidden.size(); ++i)
-    for (int unit : chosen_[i + 1]) renew((int)i, unit, spec.transfer_bias);
+    for (int unit : chosen_[i + 1]) renew((int)i, unit);
+}
+
+// Hands the unit's mean output f/c, through its outgoing weights, to the next layer's bias.
+template <class T>
+void LearnerOf<T>::transfer(int hidden, int unit, double decay) {
+  const Dense& above = plan_->dense[hidden + 1];
+  if (!above.has_bias) return;
+  const UnitState& u = plan_->hidden[hidden];
+  const uint64_t age = *block_->at<uint64_t>(plan_->updates) - block_->at<uint64_t>(u.birth)[unit];
+  const double mean = block_->at<T>(u.mean_activation)[unit] / (1 - power(decay, age));
+  T* bias = row(above, above.inputs);
+  for (int k = 0; k < above.outputs; ++k) {
+    bias[k] += (T)(mean * row(above, unit)[k]);
+    bounds_[hidden + 1] = std::max(bounds_[hidden + 1], std::abs(bias[k]));
+  }
 }
 
 // Incoming weights drawn anew, outgoing weights zero, all their fields and the unit's state reset.
 template <class T>
-void LearnerOf<T>::renew(int hidden, int unit, bool transfer) {
+void LearnerOf<T>::renew(int hidden, int unit) {
   const Dense &below = plan_->dense[hidden], &above = plan_->dense[hidden + 1];
   const UnitState* u = plan_->hidden.empty() ? nullptr : &plan_->hidden[hidden];
   uint64_t count = *block_->at<uint64_t>(plan_->updates);
-  if (u) {
-    count = ++*block_->at<uint64_t>(u->replacements);
-    const uint64_t age = *block_->at<uint64_t>(plan_->updates) - block_->at<uint64_t>(u->birth)[unit];
-    if (transfer && above.has_bias && age > 0) {
-      const PlasticitySpec& spec = plan_->spec.plasticity[plan_->continual_backprop];
-      const double f = block_->at<T>(u->mean_activation)[unit] / (1 - power(spec.decay, age));
-      for (int k = 0; k < above.outputs; ++k) row(above, above.inputs)[k] += (T)(f * row(above, unit)[k]);
-    }
-  }
+  if (u) count = ++*block_->at<uint64_t>(u->replacements);
   const bool incoming = keeps_incoming_sums();
   T sum(0);
   for (int j = 0; j < below.inputs; ++j) {
@@ -159,7 +174,6 @@ void LearnerOf<T>::renew(int hidden, int unit, bool transfer) {
     out[k] = T(0);
     set_start(out + k, above.columns);
   }
-  if (transfer) bounds_[hidden + 1] = std::max(bounds_[hidden + 1], kernels_.largest(row(above, above.inputs), above.columns));
   const Boundary& boundary = plan_->boundaries[hidden + 1];
   for (const UnitOp& op : boundary.ops)
     if (op.parameter >= 0) {
@@ -181,7 +195,7 @@ void LearnerOf<T>::renew(int hidden, int unit, bool transfer) {
 template <class T>
 void LearnerOf<T>::regenerate(int hidden, int unit) {
   if (touched_) refresh();
-  renew(hidden, unit, false);
+  renew(hidden, unit);
 }
 
 template <class T>
