@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Builds and runs the tests of the C++ floors, without Python: tests/csrc/run.sh [BUILD FOLDER]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+build=${1:-$(mktemp -d)}
+flags="-std=c++20 -O2 -ffp-contract=off -fno-math-errno -Icsrc -Itests/csrc"
+learner="csrc/learner/sha256.cpp csrc/learner/file.cpp csrc/learner/safetensors*.cpp"
+for test in sha256 safetensors file failures; do
+  g++ $flags tests/csrc/learner/test_$test.cpp $learner -o "$build/test_$test"
+  "$build/test_$test"
+done
+g++ $flags -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+  tests/csrc/learner/fuzz_container.cpp $learner -o "$build/fuzz_container"
+"$build/fuzz_container" "${FUZZ_FILES:-100000}" 1
+
+lanes="tests/csrc/math/lanes_set.cpp"
+g++ $flags -O3 -DSTREAMDL_ISA=scalar -c $lanes -o "$build/scalar.o"
+sets="$build/scalar.o"
+if [ "$(uname -m)" = x86_64 ]; then
+  g++ $flags -O3 -DSTREAMDL_ISA=avx2 -DSTREAMDL_USE_AVX2 -mavx2 -mfma -c $lanes -o "$build/avx2.o"
+  sets="$sets $build/avx2.o -DTEST_AVX2"
+fi
+g++ $flags -O3 tests/csrc/math/test_lanes.cpp $sets -o "$build/test_lanes"
+"$build/test_lanes"
+g++ $flags -O3 tests/csrc/math/test_elementary.cpp -o "$build/test_elementary"
+"$build/test_elementary"
