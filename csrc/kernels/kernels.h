@@ -62,7 +62,8 @@ struct UpdateArgs {
   T* incoming_change;    // (columns) accumulates |w after| - |w before|
   const double* hyper;   // of the rule, then the common ones
   bool streaming;        // prefetch the next rows
-  T largest;             // in and out: the largest |w| seen (rules with fields)
+  T limit;               // rules with fields: a bound that no |w| is above before the pass
+  T largest;             // in and out: the largest |w| seen above it
   uint64_t cancelled;    // in and out: updates cancelled because a field would not be finite
 };
 

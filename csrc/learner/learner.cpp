@@ -305,7 +305,7 @@ void LearnerOf<T>::measure_bounds() {
     const Dense& d = plan_->dense[l];
     T most(0);
     for (int j = 0; j <= d.inputs; ++j) most = std::max(most, kernels_.largest(row(d, j), d.columns));
-    bounds_[l] = most;
+    bounds_[l] = plan_->field_count ? std::min(2 * most, std::numeric_limits<T>::max()) : most;
   }
 }
 
@@ -516,6 +516,7 @@ void LearnerOf<T>::update_dense(int l) {
   a.incoming_change = out.incoming_change;
   a.hyper = hyper();
   a.streaming = d.streaming;
+  a.limit = bounds_[l];
   a.largest = T(0);
   if (propagate) {
     std::fill(in.delta, in.delta + source.padded, T(0));
@@ -540,7 +541,8 @@ void LearnerOf<T>::update_dense(int l) {
     }
   } while (begin < count);
   cancelled_ += a.cancelled;
-  if (plan_->field_count) bounds_[l] = std::max(bounds_[l], a.largest);
+  // Twice what was seen, so that growing weights leave the fast path only now and then.
+  if (plan_->field_count && a.largest > bounds_[l]) bounds_[l] = std::min(2 * a.largest, std::numeric_limits<T>::max());
 }
 
 template <class T>

@@ -183,7 +183,10 @@ void LearnerOf<T>::renew(int hidden, int unit) {
       set_start(block_->at<T>(op.shift) + unit, boundary.padded);
     }
   for (int c = 0; c < plan_->clock_count; ++c) block_->at<double>(boundary.clock[c])[unit] = 1;
-  scratch_[hidden].sums_stale = scratch_[hidden + 1].sums_stale = true;
+  // Contribution needs the sums of active rows alone, and those the pass itself brings up to date.
+  const bool cached = plan_->continual_backprop >= 0 &&
+                      plan_->spec.plasticity[plan_->continual_backprop].utility != Utility::contribution;
+  if (cached) scratch_[hidden].sums_stale = scratch_[hidden + 1].sums_stale = true;
   if (!u) return;
   block_->at<T>(u->utility)[unit] = T(0);
   block_->at<T>(u->mean_activation)[unit] = T(0);
@@ -234,7 +237,7 @@ void LearnerOf<T>::shrink_and_perturb(const double* h) {
                                    (uint32_t)kPerturb << 24 | (uint32_t)l};
       most = std::max(most, kernels_.perturb(row(d, j), d.outputs, h[0], h[1], counter, key().data()));
     }
-    bounds_[l] = most;
+    bounds_[l] = plan_->field_count ? std::min(2 * most, std::numeric_limits<T>::max()) : most;
     scratch_[l].sums_stale = true;
     if (l < plan_->hidden.size() && keeps_incoming_sums()) rebuild_incoming((int)l);
   }

@@ -108,6 +108,18 @@ STREAMDL_HD Lanes<float> fma(Lanes<float> a, Lanes<float> b, Lanes<float> c) {
 STREAMDL_HD Lanes<double> fma(Lanes<double> a, Lanes<double> b, Lanes<double> c) {
   return _mm512_fmadd_pd(a.all, b.all, c.all);
 }
+STREAMDL_HD Lanes<float> fnma(Lanes<float> a, Lanes<float> b, Lanes<float> c) {
+  return _mm512_fnmadd_ps(a.all, b.all, c.all);
+}
+STREAMDL_HD Lanes<double> fnma(Lanes<double> a, Lanes<double> b, Lanes<double> c) {
+  return _mm512_fnmadd_pd(a.all, b.all, c.all);
+}
+STREAMDL_HD Lanes<float> fms(Lanes<float> a, Lanes<float> b, Lanes<float> c) {
+  return _mm512_fmsub_ps(a.all, b.all, c.all);
+}
+STREAMDL_HD Lanes<double> fms(Lanes<double> a, Lanes<double> b, Lanes<double> c) {
+  return _mm512_fmsub_pd(a.all, b.all, c.all);
+}
 STREAMDL_HD Lanes<float> sqrt(Lanes<float> a) { return _mm512_sqrt_ps(a.all); }
 STREAMDL_HD Lanes<double> sqrt(Lanes<double> a) { return _mm512_sqrt_pd(a.all); }
 STREAMDL_HD Lanes<float> abs(Lanes<float> a) {

@@ -139,6 +139,14 @@ STREAMDL_HD Lanes<float> fma(Lanes<float> a, Lanes<float> b, Lanes<float> c) {
 STREAMDL_HD Lanes<double> fma(Lanes<double> a, Lanes<double> b, Lanes<double> c) {
   STREAMDL_PARTS(Lanes<double>, vfmaq_f64(c.part[k], a.part[k], b.part[k]));
 }
+template <class V>
+STREAMDL_HD V fnma(V a, V b, V c) {
+  return fma(-a, b, c);
+}
+template <class V>
+STREAMDL_HD V fms(V a, V b, V c) {
+  return fma(a, b, -c);
+}
 STREAMDL_HD Lanes<float> copysign(Lanes<float> a, Lanes<float> b) {
   const uint32x4_t sign = vdupq_n_u32(0x80000000u);
   STREAMDL_PARTS(Lanes<float>, vbslq_f32(sign, b.part[k], a.part[k]));

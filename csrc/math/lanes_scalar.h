@@ -64,6 +64,8 @@ template <class T> STREAMDL_PLAIN Lanes<T> operator*(Lanes<T> a, Lanes<T> b) { S
 template <class T> STREAMDL_PLAIN Lanes<T> operator/(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH(a.lane[i] / b.lane[i]); }
 template <class T> STREAMDL_PLAIN Lanes<T> operator-(Lanes<T> a) { STREAMDL_EACH(-a.lane[i]); }
 template <class T> STREAMDL_PLAIN Lanes<T> fma(Lanes<T> a, Lanes<T> b, Lanes<T> c) { STREAMDL_EACH(fma(a.lane[i], b.lane[i], c.lane[i])); }
+template <class T> STREAMDL_PLAIN Lanes<T> fnma(Lanes<T> a, Lanes<T> b, Lanes<T> c) { STREAMDL_EACH(fnma(a.lane[i], b.lane[i], c.lane[i])); }
+template <class T> STREAMDL_PLAIN Lanes<T> fms(Lanes<T> a, Lanes<T> b, Lanes<T> c) { STREAMDL_EACH(fms(a.lane[i], b.lane[i], c.lane[i])); }
 template <class T> STREAMDL_PLAIN Lanes<T> sqrt(Lanes<T> a) { STREAMDL_EACH(sqrt(a.lane[i])); }
 template <class T> STREAMDL_PLAIN Lanes<T> abs(Lanes<T> a) { STREAMDL_EACH(abs(a.lane[i])); }
 template <class T> STREAMDL_PLAIN Lanes<T> min(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH(min(a.lane[i], b.lane[i])); }

@@ -21,6 +21,11 @@ using Number = typename NumberOf<V>::type;
 
 STREAMDL_HD float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 STREAMDL_HD double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
+// c - a * b and a * b - c, rounded once: the same bits as fma with a negated argument.
+STREAMDL_HD float fnma(float a, float b, float c) { return __builtin_fmaf(-a, b, c); }
+STREAMDL_HD double fnma(double a, double b, double c) { return __builtin_fma(-a, b, c); }
+STREAMDL_HD float fms(float a, float b, float c) { return __builtin_fmaf(a, b, -c); }
+STREAMDL_HD double fms(double a, double b, double c) { return __builtin_fma(a, b, -c); }
 STREAMDL_HD float sqrt(float a) { return __builtin_sqrtf(a); }
 STREAMDL_HD double sqrt(double a) { return __builtin_sqrt(a); }
 STREAMDL_HD float abs(float a) { return __builtin_fabsf(a); }

@@ -12,7 +12,7 @@ template <class V>
 struct OuterProduct {
   V x, delta;
   STREAMDL_HD V value() const { return x * delta; }
-  STREAMDL_HD V descend(V w, V step_size) const { return fma(-(step_size * x), delta, w); }
+  STREAMDL_HD V descend(V w, V step_size) const { return fnma(step_size * x, delta, w); }
 };
 
 // A gradient that was summed over a minibatch and lies in memory.
@@ -20,7 +20,7 @@ template <class V>
 struct Stored {
   V g;
   STREAMDL_HD V value() const { return g; }
-  STREAMDL_HD V descend(V w, V step_size) const { return fma(-step_size, g, w); }
+  STREAMDL_HD V descend(V w, V step_size) const { return fnma(step_size, g, w); }
 };
 
 // Hyper-parameters as lanes, the bias corrections of this weight, and the two common decays.
@@ -39,7 +39,7 @@ struct Context {
   }
   // w after the decoupled decay at this step size.
   STREAMDL_HD V decayed(V w, V step_size) const {
-    if constexpr (kDecay) return w * fma(-step_size, decoupled_weight_decay, V(1));
+    if constexpr (kDecay) return w * fnma(step_size, decoupled_weight_decay, V(1));
     return w;
   }
 };

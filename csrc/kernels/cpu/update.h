@@ -9,7 +9,7 @@ STREAMDL_BEGIN
 // Rows per pass. Four rows share the loads of delta and hide the latency of their dot products; rules
 // with fields fill the registers with fewer.
 template <class Rule>
-inline constexpr int kRowsPerPass = Rule::field_count == 0 ? 4 : Rule::field_count == 1 ? 2 : 1;
+inline constexpr int kRowsPerPass = Rule::field_count == 0 ? 4 : 1;
 
 template <class Rule>
 inline constexpr int kHypersOf = sizeof(Rule::hypers) / sizeof(Rule::hypers[0]);
@@ -28,42 +28,47 @@ STREAMDL_HD ContextOf<Rule, kDecay, V> make_context(const double* hyper) {
   return c;
 }
 
-// One vector of weights at `p`, its fields `columns` further on each. A weight whose new value or field
-// would not be finite keeps all its old ones, and is counted.
+// One vector of weights at `p`, its fields `columns` further on each. Rules without fields are bounded by
+// the learner beforehand. For the others one comparison sees that all is finite and |w| within the limit;
+// past it, a weight whose new value or field is not finite keeps all its old ones, and is counted.
 template <class Rule, class V, class T, class G, class C>
-STREAMDL_HD V update_vector(T* p, int columns, V w, const G& g, V d, const C& c, V& largest,
+STREAMDL_HD V update_vector(T* p, ptrdiff_t columns, V w, const G& g, V d, const C& c, V limit, T& largest,
                             uint64_t& cancelled) {
   if constexpr (Rule::field_count == 0) {
     Rule::apply(w, g, d, (V*)nullptr, c);
-    store(p, w);
-    return w;
   } else {
     constexpr int kFields = Rule::field_count;
     V before[kFields], f[kFields];
     for (int k = 0; k < kFields; ++k) f[k] = before[k] = load(p + (k + 1) * columns);
     const V old = w;
     Rule::apply(w, g, d, f, c);
-    V zero = w * V(0);
-    for (int k = 0; k < kFields; ++k) zero = fma(f[k], V(0), zero);
-    const auto sound = zero == V(0);
-    if (!all(sound)) [[unlikely]] {
+    V zero = f[0] * V(0);
+    for (int k = 1; k < kFields; ++k) zero = fma(f[k], V(0), zero);
+    if (!all(abs(w) + zero <= limit)) [[unlikely]] {
+      const auto sound = w * V(0) + zero == V(0);
       w = select(sound, w, old);
       for (int k = 0; k < kFields; ++k) f[k] = select(sound, f[k], before[k]);
       cancelled += (uint64_t)(V::width - __builtin_popcount(to_bits(sound)));
+      largest = max(maximum(abs(w)), largest);
     }
-    store(p, w);
     for (int k = 0; k < kFields; ++k) store(p + (k + 1) * columns, f[k]);
-    largest = max(abs(w), largest);
-    return w;
   }
+  store(p, w);
+  return w;
 }
 
 template <class Rule, unsigned kMode, int kRows, class T>
-STREAMDL_HD void update_rows(UpdateArgs<T>& a, const int32_t* rows, bool more, Lanes<T>& largest) {
+STREAMDL_HD void update_rows(UpdateArgs<T>& a, const int32_t* rows, bool more, T& largest) {
+  const ptrdiff_t columns = a.columns;
+  const T* const deltas = a.delta;
+  const T* const sensitivities = a.sensitivity;
+  const bool streaming = a.streaming;
+  uint64_t cancelled = 0;
   using V = Lanes<T>;
   constexpr bool propagate = kMode & kPropagate;
   constexpr bool incoming = kMode & kIncomingSums;
   constexpr bool outgoing = (kMode & kOutgoingSums) || incoming;
+  const V limit(a.limit);
   auto c = make_context<Rule, (kMode & kDecay) != 0, V>(a.hyper);
   V x[kRows], square[kRows], dot[kRows], squared_dot[kRows], total[kRows];
   T* row[kRows];
@@ -78,13 +83,13 @@ STREAMDL_HD void update_rows(UpdateArgs<T>& a, const int32_t* rows, bool more, L
     for (int k = 0; k < Rule::clock_count; ++k)
       row_correction[r][k] = V(a.row_correction[k] ? a.row_correction[k][rows[r]] : T(1));
   }
-  for (int j = 0; j < a.columns; j += V::width) {
-    const V delta = load(a.delta + j);
+  for (ptrdiff_t j = 0; j < columns; j += V::width) {
+    const V delta = load(deltas + j);
     V s(0), change(0);
-    if constexpr (Rule::uses_sensitivity) s = load(a.sensitivity + j);
+    if constexpr (Rule::uses_sensitivity) s = load(sensitivities + j);
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
-      if (a.streaming) __builtin_prefetch(next[r] + j, 1);
+      if (streaming) __builtin_prefetch(next[r] + j, 1);
       const V old = load(row[r] + j);
       if constexpr (propagate) {
         dot[r] = fma(old, delta, dot[r]);
@@ -92,13 +97,14 @@ STREAMDL_HD void update_rows(UpdateArgs<T>& a, const int32_t* rows, bool more, L
       }
       for (int k = 0; k < Rule::clock_count; ++k)
         c.correction[k] = max(row_correction[r][k], load(a.column_correction[k] + j));
-      const V w = update_vector<Rule>(row[r] + j, a.columns, old, OuterProduct<V>{x[r], delta},
-                                      square[r] * s, c, largest, a.cancelled);
+      const V w = update_vector<Rule>(row[r] + j, columns, old, OuterProduct<V>{x[r], delta},
+                                      square[r] * s, c, limit, largest, cancelled);
       if constexpr (outgoing) total[r] = total[r] + abs(w);
       if constexpr (incoming) change = change + (abs(w) - abs(old));
     }
     if constexpr (incoming) store(a.incoming_change + j, load(a.incoming_change + j) + change);
   }
+  a.cancelled += cancelled;
   // Four sums at a time, for the rows that there are.
   T out[4];
   const V none(0);
@@ -120,7 +126,8 @@ template <class Rule, unsigned kMode, class T>
 void update(UpdateArgs<T>& a) {
   using V = Lanes<T>;
   constexpr int kRows = kRowsPerPass<Rule>;
-  V largest(a.largest);
+  T largest = a.largest;
+  const V limit(a.limit);
   int i = 0;
   for (; i + kRows <= a.row_count; i += kRows)
     update_rows<Rule, kMode, kRows>(a, a.rows + i, i + 2 * kRows <= a.row_count, largest);
@@ -132,17 +139,18 @@ void update(UpdateArgs<T>& a) {
       V s(0);
       if constexpr (Rule::uses_sensitivity) s = load(a.sensitivity + j);
       update_vector<Rule>(a.bias + j, a.columns, load(a.bias + j),
-                          OuterProduct<V>{V(1), load(a.delta + j)}, s, c, largest, a.cancelled);
+                          OuterProduct<V>{V(1), load(a.delta + j)}, s, c, limit, largest, a.cancelled);
     }
   }
-  a.largest = maximum(largest);
+  a.largest = largest;
 }
 
 template <class Rule, bool kDecay, class T>
 void update_stored(StoredUpdateArgs<T>& a) {
   using V = Lanes<T>;
   auto c = make_context<Rule, kDecay, V>(a.hyper);
-  V largest(a.largest);
+  V most(a.largest);
+  T largest = a.largest;
   for (int j = 0; j < a.columns; j += V::width) {
     for (int k = 0; k < Rule::clock_count; ++k) {
       const V column = load(a.column_correction[k] + j);
@@ -150,10 +158,10 @@ void update_stored(StoredUpdateArgs<T>& a) {
     }
     const V d = a.sensitivity ? load(a.sensitivity + j) : V(0);
     const V w = update_vector<Rule>(a.weights + j, a.columns, load(a.weights + j),
-                                    Stored<V>{load(a.gradient + j)}, d, c, largest, a.cancelled);
-    largest = max(abs(w), largest);
+                                    Stored<V>{load(a.gradient + j)}, d, c, V(kFinite<T>), largest, a.cancelled);
+    most = max(abs(w), most);
   }
-  a.largest = maximum(largest);
+  a.largest = maximum(most);
 }
 
 STREAMDL_END

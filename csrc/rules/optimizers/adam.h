@@ -40,7 +40,7 @@ struct Adam {
     m = fma(c.hyper[beta1], m, (V(1) - c.hyper[beta1]) * g);
     v = fma(c.hyper[beta2], v, (V(1) - c.hyper[beta2]) * (g * g));
     const V root = sqrt(v * c.correction[1]) + c.hyper[epsilon];
-    w = fma(-c.hyper[step_size], (m * c.correction[0]) / root, c.decayed(w, c.hyper[step_size]));
+    w = fnma(c.hyper[step_size], (m * c.correction[0]) / root, c.decayed(w, c.hyper[step_size]));
   }
 };
 

@@ -38,10 +38,10 @@ struct IDBD {
   STREAMDL_HD static void apply(V& w, const G& gradient, V d, V* f, const C& c) {
     const V g = c.gradient(gradient, w);
     V &a = f[0], &h = f[1];
-    a = a * exp_increment(-(c.hyper[meta_step_size] * g) * h);
+    a = a * exp_increment(-c.hyper[meta_step_size] * (g * h));
     const V change = a * g;
     w = c.decayed(w, a) - change;
-    h = fma(h, max(V(0), fma(-a, d, V(1))), -change);
+    h = fms(h, max(V(0), fnma(a, d, V(1))), change);
   }
 };
 

@@ -31,7 +31,7 @@ struct SGD {
   template <class V, class G, class C>
   STREAMDL_HD static void apply(V& w, const G& g, V, V*, const C& c) {
     if constexpr (C::decays)
-      w = fma(-c.hyper[step_size], c.gradient(g, w), c.decayed(w, c.hyper[step_size]));
+      w = fnma(c.hyper[step_size], c.gradient(g, w), c.decayed(w, c.hyper[step_size]));
     else
       w = g.descend(w, c.hyper[step_size]);
   }
@@ -56,7 +56,7 @@ struct SGDMomentum {
     V& b = f[0];
     b = fma(c.hyper[momentum], b, g);
     const V direction = select(c.hyper[nesterov] > V(0), fma(c.hyper[momentum], b, g), b);
-    w = fma(-c.hyper[step_size], direction, c.decayed(w, c.hyper[step_size]));
+    w = fnma(c.hyper[step_size], direction, c.decayed(w, c.hyper[step_size]));
   }
 };
 

@@ -16,6 +16,8 @@
   X(quotients, a / b)                           \
   X(negative, -a)                               \
   X(fused_multiply_add, fma(a, b, c))           \
+  X(fused_negated, fnma(a, b, c))               \
+  X(fused_subtract, fms(a, b, c))               \
   X(square_root, sqrt(a))                       \
   X(absolute, abs(a))                           \
   X(lesser, min(a, b))                          \
