@@ -545,6 +545,7 @@ NB_MODULE(_core, m) {
           if (name == "momentum" && (value == 0) != (p.learner->hyper()[i] == 0))
             throw nb::value_error("momentum: 0 and other values need different state; build a new learner");
           p.learner->hyper()[i] = value;
+          p.learner->hyper_changed();
           return;
         }
         throw nb::key_error(name.c_str());

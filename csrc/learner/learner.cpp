@@ -191,7 +191,7 @@ void LearnerOf<T>::state_loaded() {
 // step; they are rebuilt only if a weight really was written, so that looking changes no bit.
 template <class T>
 void LearnerOf<T>::refresh() {
-  touched_ = false;
+  touched_ = prepared_ = false;
   measure_bounds();
   for (Scratch& s : scratch_) s.sums_stale = true;
   if (keeps_incoming_sums() && fingerprint() != weights_seen_)
@@ -262,13 +262,14 @@ bool LearnerOf<T>::forward_ops(int b, bool train, uint64_t step) {
 
 template <class T>
 bool LearnerOf<T>::forward(bool train, uint64_t step) {
+  if (!prepared_) prepare();
   if (!forward_ops(0, train, step)) return false;
   for (size_t l = 0; l < plan_->dense.size(); ++l) {
     const Dense& d = plan_->dense[l];
-    const Scratch& in = scratch_[l];
-    T* out = scratch_[l + 1].values[0];
-    kernels_.forward({row(d, 0), (ptrdiff_t)d.row_stride, plan_->boundaries[l].skips ? in.active : in.all, in.count,
-                      in.values.back(), row(d, d.inputs), out, 0, d.columns, d.streaming});
+    const T* out = scratch_[l + 1].values[0];
+    ForwardArgs<T>& a = calls_[l].forward;
+    a.row_count = scratch_[l].count;
+    kernels_.forward(a);
     if (plan_->boundaries[l + 1].ops.empty() && !kernels_.all_finite(out, d.columns)) return false;
     if (!forward_ops((int)l + 1, train, step)) return false;
   }
@@ -480,66 +481,83 @@ void LearnerOf<T>::exact_sensitivities() {
 }
 
 template <class T>
-void LearnerOf<T>::update_dense(int l) {
-  const Dense& d = plan_->dense[l];
-  const Boundary& source = plan_->boundaries[l];
-  Scratch &in = scratch_[l], &out = scratch_[l + 1];
+void LearnerOf<T>::prepare() {
+  prepared_ = true;
   const bool decay = decays();
-  const bool resting = plan_->silent_rows_rest && !decay && source.skips;
-  bool propagate = l > 0;
-  for (const UnitOp& op : source.ops) propagate |= op.parameter >= 0;
-  unsigned mode = (propagate ? kPropagate : 0) | (decay ? kDecay : 0);
-  bool incoming = false, outgoing = false;
-  if (plan_->continual_backprop >= 0) {
-    const Utility u = plan_->spec.plasticity[plan_->continual_backprop].utility;
-    incoming = l + 1 < (int)plan_->dense.size() &&
-               (u == Utility::adaptation || u == Utility::adaptable_contribution || u == Utility::feature_by_input);
-    outgoing = l > 0 && u != Utility::adaptation && u != Utility::feature_by_input;
+  calls_.resize(plan_->dense.size());
+  for (size_t l = 0; l < calls_.size(); ++l) {
+    const Dense& d = plan_->dense[l];
+    const Boundary& source = plan_->boundaries[l];
+    Scratch &in = scratch_[l], &out = scratch_[l + 1];
+    Call& call = calls_[l];
+    call.forward = {row(d, 0), (ptrdiff_t)d.row_stride, source.skips ? in.active : in.all, 0, in.values.back(),
+                    row(d, d.inputs), out.values[0], 0, d.columns, d.streaming};
+    call.bias = d.has_bias ? row(d, d.inputs) : nullptr;
+    call.resting = plan_->silent_rows_rest && !decay && source.skips;
+    bool propagate = l > 0, drops = false;
+    for (const UnitOp& op : source.ops) {
+      propagate |= op.parameter >= 0;
+      drops |= op.spec.kind == LayerSpec::Kind::dropout;
+    }
+    call.clears = propagate && source.skips && drops;  // an activation clears silent units itself
+    unsigned mode = (propagate ? kPropagate : 0) | (decay ? kDecay : 0);
+    call.incoming = keeps_incoming_sums() && l + 1 < calls_.size();
+    if (plan_->continual_backprop >= 0) {
+      const Utility u = plan_->spec.plasticity[plan_->continual_backprop].utility;
+      if (l > 0 && u != Utility::adaptation && u != Utility::feature_by_input) mode |= kOutgoingSums;
+      if (call.incoming) mode |= kIncomingSums;
+    }
+    call.run = kernels_.rules[plan_->rule].update[mode];
+    UpdateArgs<T>& a = call.update = {};
+    a.weights = row(d, 0);
+    a.row_stride = (ptrdiff_t)d.row_stride;
+    a.columns = d.columns;
+    a.x = in.values.back();
+    a.delta = out.delta;
+    a.sensitivity = plan_->spec.optimizer.exact_sensitivity ? out.exact : out.sensitivity;
+    for (int k = 0; k < plan_->clock_count; ++k) {
+      a.row_correction[k] = in.correction[k];
+      a.column_correction[k] = out.correction[k];
+    }
+    a.input_delta = in.delta;
+    a.input_sensitivity = in.sensitivity;
+    a.outgoing_sum = in.outgoing_sum;
+    a.incoming_change = out.incoming_change;
+    a.hyper = hyper();
+    a.streaming = d.streaming;
   }
-  if (outgoing) mode |= kOutgoingSums;
-  if (incoming) mode |= kIncomingSums;
+}
 
-  UpdateArgs<T> a{};
-  a.weights = row(d, 0);
-  a.row_stride = (ptrdiff_t)d.row_stride;
-  a.columns = d.columns;
-  a.x = in.values.back();
-  a.delta = out.delta;
-  a.sensitivity = plan_->spec.optimizer.exact_sensitivity ? out.exact : out.sensitivity;
-  for (int k = 0; k < plan_->clock_count; ++k) {
-    a.row_correction[k] = in.correction[k];
-    a.column_correction[k] = out.correction[k];
+template <class T>
+void LearnerOf<T>::update_dense(int l) {
+  const Call& call = calls_[l];
+  const Dense& d = plan_->dense[l];
+  Scratch &in = scratch_[l], &out = scratch_[l + 1];
+  if (call.clears) {
+    std::fill(in.delta, in.delta + plan_->boundaries[l].padded, T(0));
+    std::fill(in.sensitivity, in.sensitivity + plan_->boundaries[l].padded, T(0));
   }
-  a.input_delta = in.delta;
-  a.input_sensitivity = in.sensitivity;
-  a.outgoing_sum = in.outgoing_sum;
-  a.incoming_change = out.incoming_change;
-  a.hyper = hyper();
-  a.streaming = d.streaming;
+  UpdateArgs<T> a = call.update;
   a.limit = bounds_[l];
-  a.largest = T(0);
-  if (propagate) {
-    std::fill(in.delta, in.delta + source.padded, T(0));
-    if (plan_->uses_sensitivity) std::fill(in.sensitivity, in.sensitivity + source.padded, T(0));
-  }
-  const int32_t* rows = resting ? in.active : in.all;
-  const int count = resting ? in.count : source.units;
-  const auto update = kernels_.rules[plan_->rule].update[mode];
-  // Incoming sums add up over fixed tiles of rows, so that no split of the rows changes a bit.
-  const int tile = incoming ? 256 : std::max(count, 1);
-  int begin = 0;
-  do {
-    a.rows = rows + begin;
-    a.row_count = std::min(tile, count - begin);
-    begin += tile;
-    a.bias = begin >= count && d.has_bias ? row(d, d.inputs) : nullptr;
-    if (incoming) std::fill(out.incoming_change, out.incoming_change + d.columns, T(0));
-    update(a);
-    if (incoming) {
-      T* sum = block_->at<T>(plan_->hidden[l].incoming_sum);
+  const int32_t* rows = call.resting ? in.active : in.all;
+  const int count = call.resting ? in.count : plan_->boundaries[l].units;
+  if (!call.incoming) {
+    a.rows = rows;
+    a.row_count = count;
+    a.bias = call.bias;
+    call.run(a);
+  } else {
+    // Incoming sums add up over fixed tiles of rows, so that no split of the rows changes a bit.
+    T* sum = block_->at<T>(plan_->hidden[l].incoming_sum);
+    for (int begin = 0; begin == 0 || begin < count; begin += 256) {
+      a.rows = rows + begin;
+      a.row_count = std::min(256, count - begin);
+      a.bias = begin + 256 >= count ? call.bias : nullptr;
+      std::fill(out.incoming_change, out.incoming_change + d.columns, T(0));
+      call.run(a);
       for (int k = 0; k < d.outputs; ++k) sum[k] += out.incoming_change[k];
     }
-  } while (begin < count);
+  }
   cancelled_ += a.cancelled;
   // Twice what was seen, so that growing weights leave the fast path only now and then.
   if (plan_->field_count && a.largest > bounds_[l]) bounds_[l] = std::min(2 * a.largest, std::numeric_limits<T>::max());

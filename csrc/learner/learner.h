@@ -52,6 +52,8 @@ class Learner {
 
   // Somebody may have written to the state: whatever is derived from it is rebuilt before it is used.
   virtual void state_touched() = 0;
+  // A hyper-parameter was written.
+  virtual void hyper_changed() = 0;
   // The whole state was replaced by one that belongs together: a checkpoint.
   virtual void state_loaded() = 0;
   virtual std::vector<double> utilities(int hidden) const = 0;
@@ -91,6 +93,7 @@ class LearnerOf : public Learner {
 
   void state_touched() override;
   void state_loaded() override;
+  void hyper_changed() override { prepared_ = false; }
   std::vector<double> utilities(int hidden) const override;
   std::vector<uint64_t> ages(int hidden) const override;
   void regenerate(int hidden, int unit) override;
@@ -107,6 +110,15 @@ class LearnerOf : public Learner {
     int32_t *active, *all;
     int count;
     bool sums_stale;
+  };
+
+  // One dense layer's calls, made ready when the state was touched or a hyper-parameter changed.
+  struct Call {
+    ForwardArgs<T> forward;
+    UpdateArgs<T> update;
+    void (*run)(UpdateArgs<T>&);
+    T* bias;
+    bool resting, clears, incoming;
   };
 
   T* value(int b) const { return scratch_[b].values.back(); }
@@ -134,6 +146,7 @@ class LearnerOf : public Learner {
   void update_dense(int l);
   void update_stored(T* weights, int columns, const T* gradient, const T* sensitivity, int b);
   void refresh();
+  void prepare();
   bool keeps_incoming_sums() const;
   uint64_t fingerprint() const;
 
@@ -156,7 +169,8 @@ class LearnerOf : public Learner {
   std::vector<std::vector<int>> chosen_;
   std::vector<T*> gradients_, sensitivities_;  // of a minibatch, made at its first use
   T* output_;
-  bool touched_ = true;
+  std::vector<Call> calls_;
+  bool touched_ = true, prepared_ = false;
   uint64_t weights_seen_ = 0;
   bool minibatch_ = false;
 };

@@ -166,27 +166,27 @@ bool copy_finite(const T* in, T* out, int n, T* largest_seen) {
   return finite;
 }
 
-// Positions of the set bits of a byte, packed one per byte: compaction without branches.
+// Positions of the set bits of a byte: compaction without branches.
 struct BitPositions {
-  uint8_t position[256][8];
+  int32_t position[256][8];
 };
 constexpr BitPositions bit_positions() {
   BitPositions table{};
   for (int byte = 0; byte < 256; ++byte)
     for (int bit = 0, k = 0; bit < 8; ++bit)
-      if (byte >> bit & 1) table.position[byte][k++] = (uint8_t)bit;
+      if (byte >> bit & 1) table.position[byte][k++] = bit;
   return table;
 }
 
 template <class T>
-int list_active(const T* in, int padded_count, int32_t* out) {
+int list_active(const T* in, int padded_count, int32_t* __restrict__ out) {
   using V = Lanes<T>;
   static constexpr BitPositions table = bit_positions();
   int count = 0;
   for (int j = 0; j < padded_count; j += V::width) {
     uint32_t bits = to_bits(load(in + j) != V(0));
     for (int k = 0; k < V::width; k += 8, bits >>= 8) {
-      const uint8_t* position = table.position[bits & 0xff];
+      const int32_t* __restrict__ position = table.position[bits & 0xff];
       for (int b = 0; b < 8; ++b) out[count + b] = j + k + position[b];
       count += __builtin_popcount(bits & 0xff);
     }

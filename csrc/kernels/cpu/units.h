@@ -34,9 +34,15 @@ void activate_back(const T* a, const T* h, const T* out_delta, T* in_delta, cons
                    T* in_sensitivity, int n) {
   using V = Lanes<T>;
   for (int j = 0; j < n; j += V::width) {
-    const V slope = A::slope(load(a + j), load(h + j));
-    store(in_delta + j, load(out_delta + j) * slope);
-    if (out_sensitivity) store(in_sensitivity + j, load(out_sensitivity + j) * (slope * slope));
+    const V value = load(h + j), slope = A::slope(load(a + j), value);
+    V delta = load(out_delta + j) * slope, s(0);
+    if (out_sensitivity) s = load(out_sensitivity + j) * (slope * slope);
+    if constexpr (A::silent_is_flat) {  // what stands there for a silent unit is from an older example
+      delta = select(value != V(0), delta, V(0));
+      s = select(value != V(0), s, V(0));
+    }
+    store(in_delta + j, delta);
+    if (out_sensitivity) store(in_sensitivity + j, s);
   }
   clear_padding(in_delta, n);
   if (out_sensitivity) clear_padding(in_sensitivity, n);

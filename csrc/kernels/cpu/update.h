@@ -58,7 +58,8 @@ STREAMDL_HD V update_vector(T* p, ptrdiff_t columns, V w, const G& g, V d, const
 }
 
 template <class Rule, unsigned kMode, int kRows, class T>
-STREAMDL_HD void update_rows(UpdateArgs<T>& a, const int32_t* rows, bool more, T& largest) {
+STREAMDL_HD void update_rows(UpdateArgs<T>& a, ContextOf<Rule, (kMode & kDecay) != 0, Lanes<T>> c,
+                             const int32_t* rows, bool more, T& largest) {
   const ptrdiff_t columns = a.columns;
   const T* const deltas = a.delta;
   const T* const sensitivities = a.sensitivity;
@@ -69,7 +70,6 @@ STREAMDL_HD void update_rows(UpdateArgs<T>& a, const int32_t* rows, bool more, T
   constexpr bool incoming = kMode & kIncomingSums;
   constexpr bool outgoing = (kMode & kOutgoingSums) || incoming;
   const V limit(a.limit);
-  auto c = make_context<Rule, (kMode & kDecay) != 0, V>(a.hyper);
   V x[kRows], square[kRows], dot[kRows], squared_dot[kRows], total[kRows];
   T* row[kRows];
   const T* next[kRows];
@@ -79,7 +79,7 @@ STREAMDL_HD void update_rows(UpdateArgs<T>& a, const int32_t* rows, bool more, T
     square[r] = x[r] * x[r];
     dot[r] = squared_dot[r] = total[r] = V(0);
     row[r] = a.weights + rows[r] * a.row_stride;
-    next[r] = more ? a.weights + rows[r + kRows] * a.row_stride : row[r];
+    next[r] = streaming && more ? a.weights + rows[r + kRows] * a.row_stride : row[r];
     for (int k = 0; k < Rule::clock_count; ++k)
       row_correction[r][k] = V(a.row_correction[k] ? a.row_correction[k][rows[r]] : T(1));
   }
@@ -128,12 +128,12 @@ void update(UpdateArgs<T>& a) {
   constexpr int kRows = kRowsPerPass<Rule>;
   T largest = a.largest;
   const V limit(a.limit);
+  auto c = make_context<Rule, (kMode & kDecay) != 0, V>(a.hyper);
   int i = 0;
   for (; i + kRows <= a.row_count; i += kRows)
-    update_rows<Rule, kMode, kRows>(a, a.rows + i, i + 2 * kRows <= a.row_count, largest);
-  for (; kRows > 1 && i < a.row_count; ++i) update_rows<Rule, kMode, 1>(a, a.rows + i, false, largest);
+    update_rows<Rule, kMode, kRows>(a, c, a.rows + i, i + 2 * kRows <= a.row_count, largest);
+  for (; kRows > 1 && i < a.row_count; ++i) update_rows<Rule, kMode, 1>(a, c, a.rows + i, false, largest);
   if (a.bias) {
-    auto c = make_context<Rule, (kMode & kDecay) != 0, V>(a.hyper);
     for (int j = 0; j < a.columns; j += V::width) {
       for (int k = 0; k < Rule::clock_count; ++k) c.correction[k] = load(a.column_correction[k] + j);
       V s(0);
