@@ -107,6 +107,7 @@ Spec spec_from(const nb::dict& d) {
   }
   s.seed = get<uint64_t>(d, "seed");
   s.twice = get<bool>(d, "twice");
+  s.threads = get<int>(d, "threads");
   return s;
 }
 

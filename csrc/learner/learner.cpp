@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <tuple>
 
 #include "kernels/dispatch.h"
 #include "learner/sha256.h"
@@ -77,6 +78,7 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan)
   gradients_.resize(plan_->dense.size());
   sensitivities_.resize(plan_->dense.size());
   for (const Boundary& b : plan_->boundaries) chosen_.emplace_back().reserve(b.units);
+  if (plan_->spec.threads > 1) pool_ = std::make_unique<Pool>(plan_->spec.threads);
   initialize();
 }
 
@@ -198,6 +200,67 @@ void LearnerOf<T>::refresh() {
     for (size_t i = 0; i < plan_->hidden.size(); ++i) rebuild_incoming((int)i);
 }
 
+//---------------------------------------------------------------------------- threads
+
+// Below this many weights, waking the others costs more than they save.
+constexpr long kWorthSharing = 100000;
+
+// Part `index` of `count` of n things, in whole multiples of `grain`.
+inline std::pair<int, int> part_of(int n, int grain, int index, int count) {
+  const long pieces = (n + grain - 1) / grain;
+  auto end = [&](long i) { return (int)std::min<long>(n, pieces * i / count * grain); };
+  return {end(index), end(index + 1)};
+}
+
+// Each thread computes its own columns.
+template <class T>
+void LearnerOf<T>::run_forward(ForwardArgs<T>& a) {
+  if (!pool_ || (long)a.row_count * a.end < kWorthSharing) return kernels_.forward(a);
+  struct Shared {
+    const ForwardArgs<T>& whole;
+    const Kernels<T>& kernels;
+  } shared{a, kernels_};
+  pool_->run(
+      [](void* context, int index, int count) {
+        const Shared& s = *static_cast<Shared*>(context);
+        ForwardArgs<T> mine = s.whole;
+        std::tie(mine.begin, mine.end) = part_of(s.whole.end, 4 * kLanes<T>, index, count);
+        if (mine.begin < mine.end) s.kernels.forward(mine);
+      },
+      &shared);
+}
+
+// Each thread takes its own rows; the last one the bias too.
+template <class T>
+void LearnerOf<T>::run_update(const Call& call, UpdateArgs<T>& a) {
+  if (!pool_ || (long)a.row_count * a.columns < kWorthSharing) return call.run(a);
+  struct alignas(64) Mine {
+    UpdateArgs<T> args;
+  };
+  constexpr int kMost = 64;
+  Mine parts[kMost];
+  struct Shared {
+    const Call& call;
+    const UpdateArgs<T>& whole;
+    Mine* parts;
+  } shared{call, a, parts};
+  pool_->run(
+      [](void* context, int index, int count) {
+        const Shared& s = *static_cast<Shared*>(context);
+        UpdateArgs<T>& mine = s.parts[index].args = s.whole;
+        const auto [begin, end] = part_of(s.whole.row_count, 4, index, count);
+        mine.rows += begin;
+        mine.row_count = end - begin;
+        if (index + 1 < count) mine.bias = nullptr;
+        s.call.run(mine);
+      },
+      &shared);
+  for (int i = 0; i < pool_->size(); ++i) {
+    a.cancelled += parts[i].args.cancelled;
+    a.largest = std::max(a.largest, parts[i].args.largest);
+  }
+}
+
 //---------------------------------------------------------------------------- forward
 
 template <class T>
@@ -269,7 +332,7 @@ bool LearnerOf<T>::forward(bool train, uint64_t step) {
     const T* out = scratch_[l + 1].values[0];
     ForwardArgs<T>& a = calls_[l].forward;
     a.row_count = scratch_[l].count;
-    kernels_.forward(a);
+    run_forward(a);
     if (plan_->boundaries[l + 1].ops.empty() && !kernels_.all_finite(out, d.columns)) return false;
     if (!forward_ops((int)l + 1, train, step)) return false;
   }
@@ -500,7 +563,7 @@ void LearnerOf<T>::prepare() {
       drops |= op.spec.kind == LayerSpec::Kind::dropout;
     }
     call.clears = propagate && source.skips && drops;  // an activation clears silent units itself
-    unsigned mode = (propagate ? kPropagate : 0) | (decay ? kDecay : 0);
+    unsigned mode = (propagate ? (unsigned)kPropagate : 0u) | (decay ? (unsigned)kDecay : 0u);
     call.incoming = keeps_incoming_sums() && l + 1 < calls_.size();
     if (plan_->continual_backprop >= 0) {
       const Utility u = plan_->spec.plasticity[plan_->continual_backprop].utility;
@@ -545,7 +608,7 @@ void LearnerOf<T>::update_dense(int l) {
     a.rows = rows;
     a.row_count = count;
     a.bias = call.bias;
-    call.run(a);
+    run_update(call, a);
   } else {
     // Incoming sums add up over fixed tiles of rows, so that no split of the rows changes a bit.
     T* sum = block_->at<T>(plan_->hidden[l].incoming_sum);
@@ -579,6 +642,7 @@ void LearnerOf<T>::learn() {
 
 template <class T>
 Status LearnerOf<T>::step(const Input<T>& x, const Target<T>& y, double* loss) {
+  const FloatingPoint environment;
   if (touched_) refresh();
   Status status = load(x);
   if (status != Status::ok) return status;
@@ -606,6 +670,7 @@ Status LearnerOf<T>::step(const Input<T>& x, const Target<T>& y, double* loss) {
 
 template <class T>
 Status LearnerOf<T>::predict(const Input<T>& x, T* output) {
+  const FloatingPoint environment;
   const Status status = load(x);
   if (status != Status::ok) return status;
   if (!forward(false, 0)) return Status::overflow;

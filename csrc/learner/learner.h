@@ -9,6 +9,7 @@
 
 #include "learner/plan.h"
 #include "learner/state.h"
+#include "learner/threads.h"
 
 namespace streamdl {
 
@@ -143,6 +144,8 @@ class LearnerOf : public Learner {
   void back_ops(int b, bool sensitivities, bool parameters);
   void tick();
   void learn();
+  void run_forward(ForwardArgs<T>& a);
+  void run_update(const Call& call, UpdateArgs<T>& a);
   void update_dense(int l);
   void update_stored(T* weights, int columns, const T* gradient, const T* sensitivity, int b);
   void refresh();
@@ -169,6 +172,7 @@ class LearnerOf : public Learner {
   std::vector<std::vector<int>> chosen_;
   std::vector<T*> gradients_, sensitivities_;  // of a minibatch, made at its first use
   T* output_;
+  std::unique_ptr<Pool> pool_;     // with more than one thread
   std::vector<Call> calls_;
   bool touched_ = true, prepared_ = false;
   uint64_t weights_seen_ = 0;

@@ -279,6 +279,7 @@ void LearnerOf<T>::reset_outputs(const std::vector<int>& units, bool fresh) {
 // The batched-backprop baseline: gradients are summed in memory, then every row is updated once.
 template <class T>
 Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* labels, int n, double* loss, int* bad) {
+  const FloatingPoint environment;
   if (touched_) refresh();
   const int layers = (int)plan_->dense.size();
   for (int l = 0; l < layers; ++l) {

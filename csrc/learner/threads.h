@@ -1,0 +1,49 @@
+// A few threads that help one learner. Work is split so that each number is computed by one thread in the
+// one order, so their number changes no bit.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+namespace streamdl {
+
+class Pool {
+ public:
+  // Part `index` of `count`; called once per thread, the caller's among them.
+  using Task = void (*)(void* context, int index, int count);
+
+  explicit Pool(int threads);
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  int size() const { return (int)workers_.size() + 1; }
+  // Runs all parts and returns when they are done. In a forked child, which has no helpers, the caller runs all.
+  void run(Task task, void* context);
+
+ private:
+  void work(int index);
+
+  std::vector<std::thread> workers_;
+  Task task_ = nullptr;
+  void* context_ = nullptr;
+  alignas(64) std::atomic<uint32_t> generation_{0};
+  alignas(64) std::atomic<int> running_{0};
+  std::atomic<bool> stop_{false};
+  int forks_;
+};
+
+// The floating-point environment that results depend on: round to nearest, denormals kept, whatever the
+// host process has set. Restored at the end.
+class FloatingPoint {
+ public:
+  FloatingPoint();
+  ~FloatingPoint();
+
+ private:
+  unsigned saved_;
+};
+
+}  // namespace streamdl
