@@ -3,6 +3,8 @@
 #pragma once
 
 #include <nanobind/nanobind.h>
+#define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
+#include <numpy/ndarraytypes.h>
 
 #include <algorithm>
 #include <cstring>
@@ -39,6 +41,20 @@ struct Buffer {
   }
 };
 
+// A NumPy array of this type, aligned and in C order, is read straight from its fields: asking for its
+// buffer would cost more than a small network's whole step.
+template <class T>
+inline const PyArrayObject* plain_array(PyObject* o) {
+  static PyTypeObject* const type =
+      reinterpret_cast<PyTypeObject*>(nb::object(nb::module_::import_("numpy").attr("ndarray")).release().ptr());
+  if (Py_TYPE(o) != type) return nullptr;
+  const auto* array = reinterpret_cast<const PyArrayObject*>(o);
+  const int wanted = sizeof(T) == 4 ? NPY_FLOAT : NPY_DOUBLE, flags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
+  const auto* descr = PyArray_DESCR(const_cast<PyArrayObject*>(array));
+  if (descr->type_num != wanted || descr->byteorder == '>' || (PyArray_FLAGS(array) & flags) != flags) return nullptr;
+  return array;
+}
+
 inline nb::object converted(nb::handle o, const char* type, const char* name) {
   static PyObject* convert = nullptr;  // kept for the life of the interpreter
   if (!convert) convert = nb::object(nb::module_::import_("streamdl._arrays").attr("convert")).release().ptr();
@@ -54,14 +70,14 @@ struct Vector {
   // One example of n numbers, of any shape.
   void read(nb::handle o, int n, const char* name) {
     take(o, name);
-    if (count() != (size_t)n)
+    if (count_ != (size_t)n)
       throw nb::value_error((std::string(name) + ": expected " + std::to_string(n) + " numbers, got " + shape()).c_str());
   }
   // n examples of `width` numbers each; returns n.
   size_t read_many(nb::handle o, int width, const char* name) {
     take(o, name);
-    const size_t n = buffer_.view.ndim ? (size_t)buffer_.view.shape[0] : 0;
-    if (!buffer_.view.ndim || count() != n * (size_t)width)
+    const size_t n = dimensions_ ? (size_t)sizes_[0] : 0;
+    if (!dimensions_ || count_ != n * (size_t)width)
       throw nb::value_error((std::string(name) + ": expected shape (n, " + std::to_string(width) + "), got " + shape()).c_str());
     return n;
   }
@@ -72,21 +88,35 @@ struct Vector {
 
  private:
   void take(nb::handle o, const char* name) {
+    if (const PyArrayObject* array = plain_array<T>(o.ptr())) {
+      array_ = nb::borrow(o);
+      data = static_cast<const T*>(PyArray_DATA(const_cast<PyArrayObject*>(array)));
+      dimensions_ = PyArray_NDIM(array);
+      sizes_ = PyArray_DIMS(const_cast<PyArrayObject*>(array));
+      count_ = 1;
+      for (int i = 0; i < dimensions_; ++i) count_ *= (size_t)sizes_[i];
+      return;
+    }
     if (!(buffer_.take(o.ptr()) && buffer_.is(code, sizeof(T)))) {
       buffer_.release();
       array_ = converted(o, sizeof(T) == 4 ? "float32" : "float64", name);
       if (!buffer_.take(array_.ptr())) throw nb::type_error((std::string(name) + ": not an array").c_str());
     }
     data = static_cast<const T*>(buffer_.view.buf);
+    dimensions_ = buffer_.view.ndim;
+    sizes_ = buffer_.view.shape;
+    count_ = (size_t)buffer_.view.len / sizeof(T);
   }
-  size_t count() const { return (size_t)buffer_.view.len / sizeof(T); }
   std::string shape() const {
     std::string text = "shape (";
-    for (int i = 0; i < buffer_.view.ndim; ++i) text += (i ? ", " : "") + std::to_string(buffer_.view.shape[i]);
+    for (int i = 0; i < dimensions_; ++i) text += (i ? ", " : "") + std::to_string(sizes_[i]);
     return text + ")";
   }
   nb::object array_;
   Buffer buffer_;
+  int dimensions_ = 0;
+  const Py_ssize_t* sizes_ = nullptr;
+  size_t count_ = 0;
   std::vector<T> own_;
 };
 

@@ -593,15 +593,17 @@ void LearnerOf<T>::prepare() {
 
 template <class T>
 void LearnerOf<T>::update_dense(int l) {
-  const Call& call = calls_[l];
+  Call& call = calls_[l];
   const Dense& d = plan_->dense[l];
   Scratch &in = scratch_[l], &out = scratch_[l + 1];
   if (call.clears) {
     std::fill(in.delta, in.delta + plan_->boundaries[l].padded, T(0));
     std::fill(in.sensitivity, in.sensitivity + plan_->boundaries[l].padded, T(0));
   }
-  UpdateArgs<T> a = call.update;
+  UpdateArgs<T>& a = call.update;
   a.limit = bounds_[l];
+  a.largest = T(0);
+  a.cancelled = 0;
   const int32_t* rows = call.resting ? in.active : in.all;
   const int count = call.resting ? in.count : plan_->boundaries[l].units;
   if (!call.incoming) {

@@ -8,8 +8,10 @@ STREAMDL_BEGIN
 template <class T>
 LossResult<T> finish(const T* output, int n, T* delta, T* curvature, T loss) {
   using V = Lanes<T>;
-  clear_padding(delta, n);
-  if (curvature) clear_padding(curvature, n);
+  if (n % V::width) {
+    clear_padding(delta, n);
+    if (curvature) clear_padding(curvature, n);
+  }
   V most(0);
   bool finite = abs(loss) <= kFinite<T>;
   for (int j = 0; j < n; j += V::width) {
@@ -28,9 +30,13 @@ LossResult<T> elementwise_loss(const T* output, const T* target, int, int n, T* 
   alignas(64) T term[V::width];
   for (int j = 0; j < n; j += V::width) {
     V d, c;
-    store(term, L::value(load(output + j), load(target + j), d, c));
-    for (int k = n - j; k < V::width; ++k) term[k] = T(0);
-    total = total + load(term);
+    V value = L::value(load(output + j), load(target + j), d, c);
+    if (n - j < V::width) {
+      store(term, value);
+      for (int k = n - j; k < V::width; ++k) term[k] = T(0);
+      value = load(term);
+    }
+    total = total + value;
     store(delta + j, d);
     if (curvature) store(curvature + j, c);
   }

@@ -25,7 +25,7 @@ bool activate(const T* a, T* h, int n) {
     finite &= all(abs(x) <= V(kFinite<T>));
     store(h + j, A::value(x));
   }
-  clear_padding(h, n);
+  if constexpr (!A::keeps_zero) clear_padding(h, n);
   return finite;
 }
 
@@ -41,11 +41,9 @@ void activate_back(const T* a, const T* h, const T* out_delta, T* in_delta, cons
       delta = select(value != V(0), delta, V(0));
       s = select(value != V(0), s, V(0));
     }
-    store(in_delta + j, delta);
+    store(in_delta + j, delta);  // padding is 0 times a slope
     if (out_sensitivity) store(in_sensitivity + j, s);
   }
-  clear_padding(in_delta, n);
-  if (out_sensitivity) clear_padding(in_sensitivity, n);
 }
 
 //---------------------------------------------------------------------------- layer norm

@@ -57,13 +57,12 @@ STREAMDL_HD V update_vector(T* p, ptrdiff_t columns, V w, const G& g, V d, const
   return w;
 }
 
-template <class Rule, unsigned kMode, int kRows, class T>
+template <class Rule, unsigned kMode, int kRows, bool kStreaming, class T>
 STREAMDL_HD void update_rows(UpdateArgs<T>& a, ContextOf<Rule, (kMode & kDecay) != 0, Lanes<T>> c,
                              const int32_t* rows, bool more, T& largest) {
   const ptrdiff_t columns = a.columns;
   const T* const deltas = a.delta;
   const T* const sensitivities = a.sensitivity;
-  const bool streaming = a.streaming;
   uint64_t cancelled = 0;
   using V = Lanes<T>;
   constexpr bool propagate = kMode & kPropagate;
@@ -79,7 +78,7 @@ STREAMDL_HD void update_rows(UpdateArgs<T>& a, ContextOf<Rule, (kMode & kDecay) 
     square[r] = x[r] * x[r];
     dot[r] = squared_dot[r] = total[r] = V(0);
     row[r] = a.weights + rows[r] * a.row_stride;
-    next[r] = streaming && more ? a.weights + rows[r + kRows] * a.row_stride : row[r];
+    next[r] = kStreaming && more ? a.weights + rows[r + kRows] * a.row_stride : row[r];
     for (int k = 0; k < Rule::clock_count; ++k)
       row_correction[r][k] = V(a.row_correction[k] ? a.row_correction[k][rows[r]] : T(1));
   }
@@ -89,7 +88,7 @@ STREAMDL_HD void update_rows(UpdateArgs<T>& a, ContextOf<Rule, (kMode & kDecay) 
     if constexpr (Rule::uses_sensitivity) s = load(sensitivities + j);
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
-      if (streaming) __builtin_prefetch(next[r] + j, 1);
+      if constexpr (kStreaming) __builtin_prefetch(next[r] + j, 1);
       const V old = load(row[r] + j);
       if constexpr (propagate) {
         dot[r] = fma(old, delta, dot[r]);
@@ -122,6 +121,14 @@ STREAMDL_HD void update_rows(UpdateArgs<T>& a, ContextOf<Rule, (kMode & kDecay) 
   }
 }
 
+template <class Rule, unsigned kMode, int kRows, bool kStreaming, class T, class C>
+STREAMDL_HD int update_groups(UpdateArgs<T>& a, const C& c, T& largest) {
+  int i = 0;
+  for (; i + kRows <= a.row_count; i += kRows)
+    update_rows<Rule, kMode, kRows, kStreaming>(a, c, a.rows + i, i + 2 * kRows <= a.row_count, largest);
+  return i;
+}
+
 template <class Rule, unsigned kMode, class T>
 void update(UpdateArgs<T>& a) {
   using V = Lanes<T>;
@@ -129,10 +136,14 @@ void update(UpdateArgs<T>& a) {
   T largest = a.largest;
   const V limit(a.limit);
   auto c = make_context<Rule, (kMode & kDecay) != 0, V>(a.hyper);
-  int i = 0;
-  for (; i + kRows <= a.row_count; i += kRows)
-    update_rows<Rule, kMode, kRows>(a, c, a.rows + i, i + 2 * kRows <= a.row_count, largest);
-  for (; kRows > 1 && i < a.row_count; ++i) update_rows<Rule, kMode, 1>(a, c, a.rows + i, false, largest);
+  int i;
+  if constexpr (kRows > 1) {  // the plain rule is fast enough to feel the question
+    i = a.streaming ? update_groups<Rule, kMode, kRows, true>(a, c, largest)
+                    : update_groups<Rule, kMode, kRows, false>(a, c, largest);
+    for (; i < a.row_count; ++i) update_rows<Rule, kMode, 1, false>(a, c, a.rows + i, false, largest);
+  } else {
+    update_groups<Rule, kMode, 1, true>(a, c, largest);
+  }
   if (a.bias) {
     for (int j = 0; j < a.columns; j += V::width) {
       for (int k = 0; k < Rule::clock_count; ++k) c.correction[k] = load(a.column_correction[k] + j);
