@@ -193,7 +193,8 @@ void LearnerOf<T>::state_loaded() {
 // step; they are rebuilt only if a weight really was written, so that looking changes no bit.
 template <class T>
 void LearnerOf<T>::refresh() {
-  touched_ = prepared_ = false;
+  touched_ = false;
+  hyper_changed();
   measure_bounds();
   for (Scratch& s : scratch_) s.sums_stale = true;
   if (keeps_incoming_sums() && fingerprint() != weights_seen_)
@@ -541,6 +542,12 @@ void LearnerOf<T>::exact_sensitivities() {
     }
   }
   std::memcpy(s.delta, s.mean, sizeof(T) * outputs.padded);
+}
+
+template <class T>
+void LearnerOf<T>::hyper_changed() {
+  prepared_ = false;
+  for (Scratch& s : scratch_) s.eligible_until = 0;
 }
 
 template <class T>

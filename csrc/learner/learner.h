@@ -94,7 +94,7 @@ class LearnerOf : public Learner {
 
   void state_touched() override;
   void state_loaded() override;
-  void hyper_changed() override { prepared_ = false; }
+  void hyper_changed() override;
   std::vector<double> utilities(int hidden) const override;
   std::vector<uint64_t> ages(int hidden) const override;
   void regenerate(int hidden, int unit) override;
@@ -111,6 +111,8 @@ class LearnerOf : public Learner {
     int32_t *active, *all;
     int count;
     bool sums_stale;
+    int eligible;                 // mature units, as long as
+    uint64_t eligible_until = 0;  // this update has not come
   };
 
   // One dense layer's calls, made ready when the state was touched or a hyper-parameter changed.

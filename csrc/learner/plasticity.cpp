@@ -103,8 +103,17 @@ void LearnerOf<T>::continual_backprop(const PlasticitySpec& spec, const double* 
                                  s.outgoing_sum, block_->at<T>(u.incoming_sum), (T)(1.0 / plan_->dense[i + 1].outputs),
                                  (T)(1.0 / plan_->dense[i].inputs)});
     const uint64_t* birth = block_->at<uint64_t>(u.birth);
-    int eligible = 0;
-    for (int k = 0; k < units; ++k) eligible += (double)(now - birth[k]) > maturity;
+    if (now >= s.eligible_until) {  // a unit matures on this update, or one was reborn
+      s.eligible = 0;
+      s.eligible_until = ~(uint64_t)0;
+      for (int k = 0; k < units; ++k) {
+        if ((double)(now - birth[k]) > maturity)
+          ++s.eligible;
+        else
+          s.eligible_until = std::min(s.eligible_until, birth[k] + (uint64_t)std::min(maturity, 1e18) + 1);
+      }
+    }
+    const int eligible = s.eligible;
     std::vector<int>& chosen = chosen_[i + 1];
     chosen.clear();
     if (!eligible) continue;
@@ -193,6 +202,7 @@ void LearnerOf<T>::renew(int hidden, int unit) {
   block_->at<T>(u->incoming_sum)[unit] = sum;
   block_->at<uint64_t>(u->birth)[unit] = *block_->at<uint64_t>(plan_->updates);
   block_->at<double>(u->decay_power)[unit] = 1;
+  scratch_[hidden + 1].eligible_until = 0;
 }
 
 template <class T>

@@ -7,9 +7,9 @@
 STREAMDL_BEGIN
 
 // Rows per pass. Four rows share the loads of delta and hide the latency of their dot products; rules
-// with fields fill the registers with fewer.
-template <class Rule>
-inline constexpr int kRowsPerPass = Rule::field_count == 0 ? 4 : 1;
+// with fields, and sums, fill the registers with fewer.
+template <class Rule, unsigned kMode>
+inline constexpr int kRowsPerPass = Rule::field_count ? 1 : kMode & (kOutgoingSums | kIncomingSums) ? 2 : 4;
 
 template <class Rule>
 inline constexpr int kHypersOf = sizeof(Rule::hypers) / sizeof(Rule::hypers[0]);
@@ -132,7 +132,7 @@ STREAMDL_HD int update_groups(UpdateArgs<T>& a, const C& c, T& largest) {
 template <class Rule, unsigned kMode, class T>
 void update(UpdateArgs<T>& a) {
   using V = Lanes<T>;
-  constexpr int kRows = kRowsPerPass<Rule>;
+  constexpr int kRows = kRowsPerPass<Rule, kMode>;
   T largest = a.largest;
   const V limit(a.limit);
   auto c = make_context<Rule, (kMode & kDecay) != 0, V>(a.hyper);
