@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
 from streamdl import _core, plasticity
 from streamdl.networks import Network
 from streamdl.optim import Optimizer
@@ -75,7 +74,9 @@ class Learner(_core.Learner):
         threads: int = 1,
         device: str = "cpu",
     ) -> None:
-        super().__init__(self._check(network, loss, optimizer, plasticity, seed, dtype, threads, device))
+        super().__init__(
+            self._check(network, loss, optimizer, plasticity, seed, dtype, threads, device)
+        )
 
     def _check(
         self, network: Any, loss: Any, optimizer: Any, methods: Any, seed: Any, dtype: Any,
@@ -141,7 +142,9 @@ class Learner(_core.Learner):
             field = f"{name}.step_size"
             value = self._hyper()["step_size"]
             sizes[name] = (
-                self._view(field) if field in names else np.full(parameter.shape, value, parameter.dtype)
+                self._view(field)
+                if field in names
+                else np.full(parameter.shape, value, parameter.dtype)
             )
         return sizes
 

@@ -79,4 +79,8 @@ class ShrinkAndPerturb(Plasticity):
         _within("ShrinkAndPerturb.noise", self.noise, 0, float("inf"), True)
 
     def _spec(self) -> dict[str, Any]:
-        return {"name": "ShrinkAndPerturb", "shrink": float(self.shrink), "noise": float(self.noise)}
+        return {
+            "name": "ShrinkAndPerturb",
+            "shrink": float(self.shrink),
+            "noise": float(self.noise),
+        }

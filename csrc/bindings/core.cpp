@@ -9,6 +9,7 @@
 #include <cstring>
 #include <limits>
 #include <map>
+#include <stdexcept>
 
 #include "bindings/arrays.h"
 #include "kernels/dispatch.h"
@@ -25,7 +26,10 @@ using namespace nb::literals;
 namespace streamdl {
 namespace {
 
-PyObject* busy_error = nullptr;
+// Becomes streamdl.BusyError.
+struct Busy : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 
 //---------------------------------------------------------------------------- names
 
@@ -185,10 +189,7 @@ struct PyLearner {
 struct Hold {
   PyLearner& p;
   explicit Hold(PyLearner& learner) : p(learner) {
-    if (!p.learner->enter()) {
-      PyErr_SetString(busy_error, "this learner is in use by another thread");
-      throw nb::python_error();
-    }
+    if (!p.learner->enter()) throw Busy("this learner is in use by another thread");
   }
   ~Hold() {
     if (p.views->load()) p.learner->state_touched();  // whoever holds a view may write before the next step
@@ -474,8 +475,8 @@ nb::list rules() {
 
 NB_MODULE(_core, m) {
   m.doc() = "The engine of streamdl. Use the names that `streamdl` exports.";
-  busy_error = PyErr_NewException("streamdl.BusyError", PyExc_RuntimeError, nullptr);
-  m.attr("BusyError") = nb::handle(busy_error);
+  nb::exception<Busy>(m, "BusyError", PyExc_RuntimeError).doc() =
+      "Another thread is using this learner.";
   m.def("optimizers", &rules, "The table of every update rule.");
   m.def("activations", &activation_names);
   m.def("losses", &loss_names);
@@ -507,15 +508,20 @@ NB_MODULE(_core, m) {
            "Predict, then learn from one example; returns the loss before the update.")
       .def("step_many", [](PyLearner& p, nb::handle xs, nb::handle ys, bool outputs) {
         return STREAMDL_TYPED(p, step_many_as)(p, xs, ys, outputs);
-      }, "xs"_a, "ys"_a, "outputs"_a = false, "Learn from n examples in order; returns (n,) losses, and with outputs=True the predictions.")
+      }, "xs"_a, "ys"_a, "outputs"_a = false, "Learn from n examples in order; returns (n,) losses, and with outputs=True the predictions.",
+           nb::sig("def step_many(self, xs: object, ys: object, outputs: bool = False) -> typing.Any"))
       .def("step_minibatch", [](PyLearner& p, nb::handle xs, nb::handle ys) { return STREAMDL_TYPED(p, step_minibatch_as)(p, xs, ys); },
            "xs"_a, "ys"_a, "One update from the mean gradient of a minibatch; returns the mean loss before it.")
-      .def("predict", [](PyLearner& p, nb::handle x) { return STREAMDL_TYPED(p, predict_as)(p, x); }, "x"_a, "The outputs for x, as a new array; no learning.")
-      .def("predict_many", [](PyLearner& p, nb::handle xs) { return STREAMDL_TYPED(p, predict_many_as)(p, xs, false); }, "xs"_a)
+      .def("predict", [](PyLearner& p, nb::handle x) { return STREAMDL_TYPED(p, predict_as)(p, x); }, "x"_a, "The outputs for x, as a new array; no learning.",
+           nb::sig("def predict(self, x: object) -> numpy.typing.NDArray[typing.Any]"))
+      .def("predict_many", [](PyLearner& p, nb::handle xs) { return STREAMDL_TYPED(p, predict_many_as)(p, xs, false); }, "xs"_a,
+           nb::sig("def predict_many(self, xs: object) -> numpy.typing.NDArray[typing.Any]"))
       .def("activations", [](PyLearner& p, nb::handle xs) { return STREAMDL_TYPED(p, predict_many_as)(p, xs, true); }, "xs"_a,
-           "The activations of every hidden layer, a list of (n, units).")
+           "The activations of every hidden layer, a list of (n, units).",
+           nb::sig("def activations(self, xs: object) -> list[numpy.typing.NDArray[typing.Any]]"))
       .def_prop_ro("output", [](nb::handle self) { return output_view(*nb::inst_ptr<PyLearner>(self), self); },
-                   "View of the prediction that the last step made before its update.")
+                   "View of the prediction that the last step made before its update.",
+           nb::sig("def output(self) -> numpy.typing.NDArray[typing.Any]"))
       .def_prop_ro("steps", [](PyLearner& p) { return p.learner->steps(); }, "Examples learned from so far.")
       .def("state_hash", [](PyLearner& p) { Hold hold(p); return p.learner->state_hash(); },
            "SHA-256 over the sorted names and the bytes of the state.")
@@ -523,18 +529,18 @@ NB_MODULE(_core, m) {
         nb::list names;
         for (const FieldEntry& e : p.learner->plan().entries) names.append(nb::make_tuple(e.name, e.parameter));
         return names;
-      })
+      }, nb::sig("def _entries(self) -> list[tuple[str, bool]]"))
       .def("_view", [](PyLearner& p, const std::string& name) {
         for (const FieldEntry& e : p.learner->plan().entries)
           if (e.name == name) return view_of(p, e);
         throw nb::key_error(name.c_str());
-      })
+      }, "name"_a, nb::sig("def _view(self, name: str) -> numpy.typing.NDArray[typing.Any]"))
       .def("_hyper", [](PyLearner& p) {
         nb::dict d;
         const auto& names = p.learner->plan().hyper_names;
         for (size_t i = 0; i < names.size(); ++i) d[names[i].name.c_str()] = p.learner->hyper()[i];
         return d;
-      })
+      }, nb::sig("def _hyper(self) -> dict[str, float]"))
       .def("_set_hyper", [](PyLearner& p, const std::string& name, double value) {
         Hold hold(p);
         const Plan& plan = p.learner->plan();

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from streamdl.experiments.catalogue import Experiment, Panel
 from streamdl.experiments.methods import METHODS
 from streamdl.experiments.part import Row

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from streamdl.diagnostics import weight_magnitude
 from streamdl.experiments.catalogue import Experiment
 from streamdl.experiments.configuration import Configuration, NetworkConfiguration

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 import streamdl as sdl
 from streamdl.experiments.configuration import Configuration
 from streamdl.experiments.errors import UsageError

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
 from streamdl.experiments.part import Row
 
 Curves = NDArray[np.float64]  # (seeds, rows of one run)

@@ -8,7 +8,6 @@ from typing import Any, Self, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
-
 from streamdl.streams.draws import checked_count, checked_seed
 
 Block = tuple[NDArray[Any], NDArray[Any]]

@@ -7,7 +7,6 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
-
 from streamdl.streams.base import Block, Stream
 from streamdl.streams.draws import PERMUTATIONS, checked_count, generator
 from streamdl.streams.mnist import load_mnist

@@ -6,7 +6,6 @@ from typing import SupportsIndex
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-
 from streamdl.streams.base import Block, Stream, as_targets
 from streamdl.streams.draws import CHANGES, INPUTS, checked_count, generator
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pyarrow.parquet
 import pytest
-
 from streamdl.experiments import UsageError, find, results
 from streamdl.experiments.configuration import Configuration
 from streamdl.experiments.part import Part

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet
 import pytest
-
 import streamdl as sdl
 from streamdl.experiments import EXPERIMENTS, UsageError, find, plot, run
 from streamdl.experiments.part import Part, run_part

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from streamdl.experiments.summary import curves, standard_error, stretches, summarise
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conformance.vectors import CASES, NAMES, Report, arguments, arrays, relative_error
 from numpy.typing import NDArray
 
 import reference
-from conformance.vectors import CASES, NAMES, Report, arguments, arrays, relative_error
 from reference.network import ACTIVATIONS, Activation, Dropout, Layer, LayerNorm, Linear, Network
 
 Array = NDArray[np.float64]

@@ -7,7 +7,6 @@ import os
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
-
 from streamdl.streams import PermutedDigits, PermutedMNIST, load_mnist
 
 needs_mnist = pytest.mark.skipif(

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
 from streamdl.streams import (
     PermutedDigits,
     PermutedMNIST,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from streamdl.streams import Tracking1992, tracking
 
 

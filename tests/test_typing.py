@@ -1,0 +1,38 @@
+"""The package is typed: its stubs, made by the build, agree with the sources."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from streamdl import _core
+
+
+def stub() -> str:
+    place = Path(_core.__file__).parent / "_core.pyi"
+    return place.read_text()
+
+
+def test_the_stub_names_everything_that_the_module_has() -> None:
+    text = stub()
+    for name in dir(_core):
+        if not name.startswith("__"):
+            assert f"def {name}(" in text or f"class {name}" in text, name
+    for name in vars(_core.Learner):
+        if not name.startswith("__"):
+            assert f"def {name}(" in text, name
+
+
+def test_mypy_is_content() -> None:
+    if importlib.util.find_spec("mypy") is None:
+        pytest.skip("mypy is not installed")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "-p", "streamdl"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
