@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-
 import random_learners
 from conformance.vectors import Report
+from numpy.typing import NDArray
 
 LIMIT = 1e-9
 

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
 import streamdl as sdl
 from streamdl.cli import main
 from streamdl.experiments import EXPERIMENTS

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import streamdl as sdl
-
 from conformance.vectors import CASES, Report, arguments, arrays
 
 SUPERVISED = [case for case in CASES if case["kind"] == "supervised"]

@@ -13,7 +13,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import streamdl as sdl  # noqa: E402
-
 import torch_networks  # noqa: E402
 
 LOSSES = ("squared_error", "cross_entropy", "binary_cross_entropy", "huber")

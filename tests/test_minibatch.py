@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import streamdl as sdl
-from numpy.typing import NDArray
-
 import reference
+import streamdl as sdl
 from conformance.vectors import Report, arguments
+from numpy.typing import NDArray
 
 UPDATES, EXAMPLES = 30, 16
 NETWORK: dict[str, Any] = {
