@@ -16,6 +16,13 @@ def convert(value: Any, kind: str, name: str) -> np.ndarray[Any, Any]:
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError, BufferError) as error:
         raise TypeError(f"{name}: expected an array of real numbers, got {_say(value)}") from error
+    if array.dtype.kind == "O" and hasattr(value, "__dlpack__"):
+        try:
+            array = np.from_dlpack(value)
+        except (ValueError, TypeError, RuntimeError, BufferError) as error:
+            raise TypeError(
+                f"{name}: expected an array in main memory, got {_say(value)}"
+            ) from error
     if array.dtype.kind not in "biuf":
         raise TypeError(
             f"{name}: expected real numbers, got dtype {array.dtype} from {_say(value)}"
@@ -24,7 +31,7 @@ def convert(value: Any, kind: str, name: str) -> np.ndarray[Any, Any]:
         if array.dtype.kind not in "iu" and array.size:
             raise TypeError(f"{name}: expected integers, got dtype {array.dtype}")
         if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
-            raise ValueError(f"{name}: {array.max()} is out of range")
+            raise ValueError(f"{name}: expected integers below 2^63, got {array.max()}")
         return np.ascontiguousarray(array, np.int64)
     with np.errstate(over="ignore", invalid="ignore"):
         result = np.array(array, kind, order="C", copy=True)
@@ -32,7 +39,8 @@ def convert(value: Any, kind: str, name: str) -> np.ndarray[Any, Any]:
         lost = np.isinf(result) & np.isfinite(array)
         if lost.any():
             where = [int(i) for i in np.argwhere(lost)[0]]
-            raise ValueError(f"{name}{where}: {array[tuple(where)]} overflows float32")
+            got = array[tuple(where)]
+            raise ValueError(f"{name}{where}: expected a number that float32 can hold, got {got}")
     return result
 
 

@@ -204,12 +204,18 @@ class Learner(_core.Learner):
 
     @classmethod
     def _restore(cls, checkpoint: Any) -> Learner:
+        _core.instruction_set()  # a wrong STREAMDL_ISA is not the file's fault
         try:
-            spec = json.loads(checkpoint.metadata["streamdl.spec"])
+            text = checkpoint.metadata["streamdl.spec"]
+            if len(text) > 2**20:
+                raise ValueError("checkpoint: its description is longer than 1 MiB")
+            spec = json.loads(text)
             learner = cls.__new__(cls)
             learner._spec = spec
             _core.Learner.__init__(learner, spec, checkpoint)
-        except (KeyError, TypeError, RecursionError, RuntimeError, MemoryError) as error:
+        except (
+            KeyError, TypeError, OverflowError, RecursionError, RuntimeError, MemoryError
+        ) as error:  # fmt: skip
             raise ValueError(f"checkpoint: its description is damaged ({error})") from None
         return learner
 

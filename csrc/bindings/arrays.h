@@ -128,7 +128,8 @@ struct Labels {
     Buffer buffer;
     if (!buffer.take(array.ptr())) throw nb::type_error("ys: not an array");
     if ((size_t)buffer.view.len != n * sizeof(int64_t) || buffer.view.ndim != 1)
-      throw nb::value_error(("ys: expected " + std::to_string(n) + " class indices, one per example").c_str());
+      throw nb::value_error(("ys: expected " + std::to_string(n) + " class indices, one per example, got " +
+                             std::to_string(buffer.view.len / 8)).c_str());
     data.resize(n);
     std::memcpy(data.data(), buffer.view.buf, buffer.view.len);
   }
@@ -138,7 +139,12 @@ struct Labels {
 inline bool sparse_pair(nb::handle x) {
   if (!PyTuple_Check(x.ptr()) || PyTuple_GET_SIZE(x.ptr()) != 2) return false;
   PyObject* first = PyTuple_GET_ITEM(x.ptr(), 0);
-  return !PyFloat_Check(first) && !PyLong_Check(first);
+  if (!PySequence_Check(first) && !PyObject_HasAttrString(first, "__dlpack__") &&
+      !PyObject_HasAttrString(first, "__array__"))
+    return false;
+  if (PyObject_Size(first) >= 0) return true;  // an array of no dimension has no size
+  PyErr_Clear();
+  return !PyObject_HasAttrString(first, "__float__");
 }
 
 // The indices of a sparse input, sorted; `order` says where each one stood.
@@ -150,7 +156,7 @@ struct Indices {
     nb::object array = converted(nb::handle(PyTuple_GET_ITEM(pair.ptr(), 0)), "labels", "x[0] (indices)");
     values = nb::borrow(PyTuple_GET_ITEM(pair.ptr(), 1));
     Buffer buffer;
-    if (!buffer.take(array.ptr()) || buffer.view.ndim != 1) throw nb::value_error("x[0] (indices): expected one dimension");
+    if (!buffer.take(array.ptr()) || buffer.view.ndim != 1) throw nb::value_error(("x[0] (indices): expected one dimension, got " + std::to_string(buffer.view.ndim)).c_str());
     const auto* index = static_cast<const int64_t*>(buffer.view.buf);
     const size_t n = (size_t)buffer.view.len / 8;
     for (size_t i = 0; i < n; ++i) {
@@ -161,7 +167,7 @@ struct Indices {
     std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return index[a] < index[b]; });
     for (size_t i : order) {
       if (!sorted.empty() && sorted.back() == index[i])
-        throw nb::value_error(("x[0] (indices): " + std::to_string(index[i]) + " stands twice").c_str());
+        throw nb::value_error(("x[0] (indices): expected every index once, got " + std::to_string(index[i]) + " twice").c_str());
       sorted.push_back((int32_t)index[i]);
     }
   }

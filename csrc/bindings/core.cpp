@@ -158,7 +158,13 @@ struct PyLearner {
   PyLearner(const nb::dict& spec, const Checkpoint* checkpoint) {
     std::shared_ptr<const Plan> plan;
     try {
-      plan = std::make_shared<const Plan>(spec_from(spec));
+      Spec s = spec_from(spec);
+      // A hostile description must not cost much more than its file: every dense layer has an array there.
+      size_t dense = 0;
+      for (const LayerSpec& l : s.layers) dense += l.kind == LayerSpec::Kind::linear;
+      if (checkpoint && dense > checkpoint->parsed.tensors.size())
+        throw std::invalid_argument("checkpoint: it describes more layers than it holds arrays");
+      plan = std::make_shared<const Plan>(std::move(s));
     } catch (const std::invalid_argument& e) {
       throw nb::value_error(e.what());
     }
@@ -172,7 +178,27 @@ struct PyLearner {
     for (const auto& t : checkpoint->parsed.tensors)
       for (const FieldEntry& e : plan->entries)
         if (e.name == t.name) copy_rows(e, [&](std::byte* to, size_t at, size_t n) { std::memcpy(to, t.data + at, n); });
+    check_loaded(*plan);
     learner->state_loaded();
+  }
+
+  // The numbers of a file must be ones that a learner can have written.
+  void check_loaded(const Plan& plan) const {
+    const Block& block = *learner->block();
+    for (size_t i = 0; i < plan.hyper_names.size(); ++i) {
+      const std::string wrong = plan.check_hyper(i, learner->hyper()[i]);
+      if (!wrong.empty()) throw nb::value_error(("checkpoint: " + wrong).c_str());
+    }
+    const uint64_t updates = *block.at<uint64_t>(plan.updates), most = (uint64_t)1 << 62;
+    if (updates > most || *block.at<uint64_t>(plan.steps) > most)
+      throw nb::value_error("checkpoint: its counters are larger than any learner's");
+    for (size_t h = 0; h < plan.hidden.size(); ++h) {
+      if (*block.at<uint64_t>(plan.hidden[h].replacements) > most)
+        throw nb::value_error("checkpoint: its counters are larger than any learner's");
+      for (int k = 0; k < plan.dense[h].outputs; ++k)
+        if (block.at<uint64_t>(plan.hidden[h].birth)[k] > updates)
+          throw nb::value_error("checkpoint: a unit is younger than its learner");
+    }
   }
 
   template <class F>
@@ -224,7 +250,7 @@ template <class T>
   throw nb::value_error(text.c_str());
 }
 
-int64_t label_from(nb::handle y) {
+int64_t label_from(nb::handle y, int outputs) {
   if (PyFloat_Check(y.ptr()) || PyBool_Check(y.ptr()))
     throw nb::type_error(("y: expected a class index (an integer), got " + std::string(nb::repr(y).c_str())).c_str());
   PyObject* index = PyNumber_Index(y.ptr());
@@ -235,7 +261,9 @@ int64_t label_from(nb::handle y) {
   int overflow = 0;
   const int64_t label = PyLong_AsLongLongAndOverflow(index, &overflow);
   Py_DECREF(index);
-  return overflow ? -1 : label;
+  if (overflow)
+    throw nb::value_error(("y: expected a class from 0 to " + std::to_string(outputs - 1) + ", got " + nb::repr(y).c_str()).c_str());
+  return label;
 }
 
 // One input: an array, or (indices, values).
@@ -263,7 +291,7 @@ double step_as(PyLearner& p, nb::handle x, nb::handle y) {
   Target<T> target{};
   T single;
   if (p.classes) {
-    target.label = label_from(y);
+    target.label = label_from(y, p.outputs);
   } else if (p.outputs == 1 && PyFloat_CheckExact(y.ptr())) {
     single = (T)PyFloat_AS_DOUBLE(y.ptr());
     target.values = &single;
@@ -301,8 +329,8 @@ nb::object step_many_as(PyLearner& p, nb::handle xs_in, nb::handle ys_in, bool w
   Labels labels;
   const size_t n = xs.read_many(xs_in, p.inputs, "xs");
   if (p.classes) labels.read(ys_in, n);
-  else if (ys.read_many(ys_in, p.outputs, "ys") != n)
-    throw nb::value_error(("ys: expected as many examples as xs (" + std::to_string(n) + ")").c_str());
+  else if (const size_t m = ys.read_many(ys_in, p.outputs, "ys"); m != n)
+    throw nb::value_error(("ys: expected as many examples as xs (" + std::to_string(n) + "), got " + std::to_string(m)).c_str());
   T *losses, *outputs = nullptr;
   nb::object result = array_of<T>({n}, &losses), predictions;
   if (want_outputs) predictions = array_of<T>({n, (size_t)p.outputs}, &outputs);
@@ -341,8 +369,8 @@ double step_minibatch_as(PyLearner& p, nb::handle xs_in, nb::handle ys_in) {
   const size_t n = xs.read_many(xs_in, p.inputs, "xs");
   if (!n) throw nb::value_error("xs: expected at least one example, got 0");
   if (p.classes) labels.read(ys_in, n);
-  else if (ys.read_many(ys_in, p.outputs, "ys") != n)
-    throw nb::value_error(("ys: expected as many examples as xs (" + std::to_string(n) + ")").c_str());
+  else if (const size_t m = ys.read_many(ys_in, p.outputs, "ys"); m != n)
+    throw nb::value_error(("ys: expected as many examples as xs (" + std::to_string(n) + "), got " + std::to_string(m)).c_str());
   double loss = 0;
   int bad = 0;
   Status status;
@@ -431,6 +459,7 @@ nb::object output_view(PyLearner& p, nb::handle self) {
 container::Status write(PyLearner& p, const nb::dict& metadata, const container::Sink& sink, container::Error& error) {
   container::Metadata m;
   for (auto [k, v] : metadata) m[nb::cast<std::string>(k)] = nb::cast<std::string>(v);
+  p.learner->settle();
   std::vector<std::vector<uint8_t>> packed;
   std::vector<container::TensorView> tensors;
   for (const FieldEntry& e : p.learner->plan().entries) {
@@ -504,26 +533,26 @@ NB_MODULE(_core, m) {
 
   nb::class_<PyLearner>(m, "Learner", nb::dynamic_attr())
       .def(nb::init<const nb::dict&, const Checkpoint*>(), "spec"_a, "checkpoint"_a.none() = nb::none())
-      .def("step", [](PyLearner& p, nb::handle x, nb::handle y) { return STREAMDL_TYPED(p, step_as)(p, x, y); }, "x"_a, "y"_a,
+      .def("step", [](PyLearner& p, nb::handle x, nb::handle y) { return STREAMDL_TYPED(p, step_as)(p, x, y); }, "x"_a.none(), "y"_a.none(),
            "Predict, then learn from one example; returns the loss before the update.")
       .def("step_many", [](PyLearner& p, nb::handle xs, nb::handle ys, bool outputs) {
         return STREAMDL_TYPED(p, step_many_as)(p, xs, ys, outputs);
-      }, "xs"_a, "ys"_a, "outputs"_a = false, "Learn from n examples in order; returns (n,) losses, and with outputs=True the predictions.",
+      }, "xs"_a.none(), "ys"_a.none(), "outputs"_a = false, "Learn from n examples in order; returns (n,) losses, and with outputs=True the predictions.",
            nb::sig("def step_many(self, xs: object, ys: object, outputs: bool = False) -> typing.Any"))
       .def("step_minibatch", [](PyLearner& p, nb::handle xs, nb::handle ys) { return STREAMDL_TYPED(p, step_minibatch_as)(p, xs, ys); },
-           "xs"_a, "ys"_a, "One update from the mean gradient of a minibatch; returns the mean loss before it.")
-      .def("predict", [](PyLearner& p, nb::handle x) { return STREAMDL_TYPED(p, predict_as)(p, x); }, "x"_a, "The outputs for x, as a new array; no learning.",
+           "xs"_a.none(), "ys"_a.none(), "One update from the mean gradient of a minibatch; returns the mean loss before it.")
+      .def("predict", [](PyLearner& p, nb::handle x) { return STREAMDL_TYPED(p, predict_as)(p, x); }, "x"_a.none(), "The outputs for x, as a new array; no learning.",
            nb::sig("def predict(self, x: object) -> numpy.typing.NDArray[typing.Any]"))
-      .def("predict_many", [](PyLearner& p, nb::handle xs) { return STREAMDL_TYPED(p, predict_many_as)(p, xs, false); }, "xs"_a,
+      .def("predict_many", [](PyLearner& p, nb::handle xs) { return STREAMDL_TYPED(p, predict_many_as)(p, xs, false); }, "xs"_a.none(),
            nb::sig("def predict_many(self, xs: object) -> numpy.typing.NDArray[typing.Any]"))
-      .def("activations", [](PyLearner& p, nb::handle xs) { return STREAMDL_TYPED(p, predict_many_as)(p, xs, true); }, "xs"_a,
+      .def("activations", [](PyLearner& p, nb::handle xs) { return STREAMDL_TYPED(p, predict_many_as)(p, xs, true); }, "xs"_a.none(),
            "The activations of every hidden layer, a list of (n, units).",
            nb::sig("def activations(self, xs: object) -> list[numpy.typing.NDArray[typing.Any]]"))
       .def_prop_ro("output", [](nb::handle self) { return output_view(*nb::inst_ptr<PyLearner>(self), self); },
                    "View of the prediction that the last step made before its update.",
            nb::sig("def output(self) -> numpy.typing.NDArray[typing.Any]"))
       .def_prop_ro("steps", [](PyLearner& p) { return p.learner->steps(); }, "Examples learned from so far.")
-      .def("state_hash", [](PyLearner& p) { Hold hold(p); return p.learner->state_hash(); },
+      .def("state_hash", [](PyLearner& p) { Hold hold(p); p.learner->settle(); return p.learner->state_hash(); },
            "SHA-256 over the sorted names and the bytes of the state.")
       .def("_entries", [](PyLearner& p) {
         nb::list names;
@@ -545,10 +574,9 @@ NB_MODULE(_core, m) {
         Hold hold(p);
         const Plan& plan = p.learner->plan();
         for (size_t i = 0; i < plan.hyper_names.size(); ++i) {
-          const Named& h = plan.hyper_names[i];
-          if (h.name != name) continue;
-          const bool low = h.low_open ? value > h.low : value >= h.low, high = h.high_open ? value < h.high : value <= h.high;
-          if (!low || !high) throw nb::value_error((name + ": " + std::to_string(value) + " is out of range").c_str());
+          if (plan.hyper_names[i].name != name) continue;
+          const std::string wrong = plan.check_hyper(i, value);
+          if (!wrong.empty()) throw nb::value_error(wrong.c_str());
           if (name == "momentum" && (value == 0) != (p.learner->hyper()[i] == 0))
             throw nb::value_error("momentum: 0 and other values need different state; build a new learner");
           p.learner->hyper()[i] = value;

@@ -73,6 +73,7 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan)
     scratch_.push_back(std::move(s));
   }
   output_ = allocate(plan_->boundaries.back().padded);
+  calls_.resize(plan_->dense.size());
   bounds_.resize(plan_->dense.size());
   input_sizes_.resize(plan_->boundaries.size());
   gradients_.resize(plan_->dense.size());
@@ -109,18 +110,8 @@ template <class T>
 void LearnerOf<T>::initialize() {
   const Spec& spec = plan_->spec;
   *block_->at<uint64_t>(plan_->seed) = spec.seed;
-  size_t h = 0;
-  for (double v : spec.optimizer.hyper) hyper()[h++] = v;
-  for (const PlasticitySpec& p : spec.plasticity) {
-    if (p.kind == PlasticitySpec::Kind::continual_backprop) {
-      hyper()[h++] = p.replacement_rate;
-      hyper()[h++] = p.maturity;
-      hyper()[h++] = p.decay;
-    } else {
-      hyper()[h++] = p.shrink;
-      hyper()[h++] = p.noise;
-    }
-  }
+  const std::vector<double> values = plan_->initial_hyper();
+  std::copy(values.begin(), values.end(), hyper());
   for (size_t l = 0; l < plan_->dense.size(); ++l) {
     const Dense& d = plan_->dense[l];
     for (int j = 0; j <= d.inputs; ++j)
@@ -554,7 +545,6 @@ template <class T>
 void LearnerOf<T>::prepare() {
   prepared_ = true;
   const bool decay = decays();
-  calls_.resize(plan_->dense.size());
   for (size_t l = 0; l < calls_.size(); ++l) {
     const Dense& d = plan_->dense[l];
     const Boundary& source = plan_->boundaries[l];

@@ -53,6 +53,8 @@ class Learner {
 
   // Somebody may have written to the state: whatever is derived from it is rebuilt before it is used.
   virtual void state_touched() = 0;
+  // Brings what is derived and saved with the state up to date after writes through views.
+  virtual void settle() = 0;
   // A hyper-parameter was written.
   virtual void hyper_changed() = 0;
   // The whole state was replaced by one that belongs together: a checkpoint.
@@ -94,6 +96,9 @@ class LearnerOf : public Learner {
 
   void state_touched() override;
   void state_loaded() override;
+  void settle() override {
+    if (touched_) refresh();
+  }
   void hyper_changed() override;
   std::vector<double> utilities(int hidden) const override;
   std::vector<uint64_t> ages(int hidden) const override;

@@ -1,6 +1,7 @@
 #include "learner/plan.h"
 
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 #include "rules/activations.h"
@@ -26,7 +27,12 @@ constexpr bool kSilentIsFlat[] = {
 template <class Rule>
 bool choose(Plan& plan, int index) {
   const OptimizerSpec& o = plan.spec.optimizer;
-  if (o.name != Rule::description.name || !Rule::serves(o.hyper.data())) return false;
+  if (o.name != Rule::description.name) return false;
+  constexpr size_t expected = sizeof(Rule::hypers) / sizeof(Rule::hypers[0]) + base::kCommonHypers;
+  if (o.hyper.size() != expected)
+    refuse("optimizer: " + o.name + " has " + std::to_string(expected) + " hyper-parameters, got " +
+           std::to_string(o.hyper.size()));
+  if (!Rule::serves(o.hyper.data())) return false;
   plan.rule = index;
   plan.rule_hypers = sizeof(Rule::hypers) / sizeof(Rule::hypers[0]);
   plan.field_count = Rule::field_count;
@@ -76,7 +82,9 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
   int parameter = 0;
   for (const LayerSpec& layer : spec.layers) {
     if (layer.kind == LayerSpec::Kind::linear) {
-      if (layer.outputs < 1) refuse("Linear: expected at least 1 output, got " + std::to_string(layer.outputs));
+      if (layer.outputs < 1) refuse("Linear.outputs: expected at least 1, got " + std::to_string(layer.outputs));
+      if (!(layer.sparsity >= 0 && layer.sparsity <= 1))
+        refuse("Linear.sparsity: expected 0 to 1, got " + std::to_string(layer.sparsity));
       Dense d;
       d.inputs = boundaries.back().units;
       d.outputs = layer.outputs;
@@ -87,6 +95,8 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
       dense.push_back(d);
       boundaries.emplace_back().units = layer.outputs;
     } else {
+      if (!(layer.rate >= 0 && layer.rate < 1))
+        refuse("Dropout.rate: expected at least 0 and below 1, got " + std::to_string(layer.rate));
       UnitOp op{layer};
       if (layer.kind == LayerSpec::Kind::layer_norm && layer.affine) op.parameter = parameter++;
       boundaries.back().ops.push_back(op);
@@ -113,6 +123,7 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
     const double unbounded = base::kUnbounded;
     if (cbp) {
       if (continual_backprop >= 0) refuse("plasticity: ContinualBackprop was given twice");
+      if (!(spec.plasticity[i].max_per_step >= 0)) refuse("ContinualBackprop.max_per_step: expected at least 1 or none");
       continual_backprop = (int)i;
       hyper_names.push_back({prefix + "replacement_rate", 0, 1, false, false});
       hyper_names.push_back({prefix + "maturity", 0, unbounded, false, true});
@@ -122,7 +133,36 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
       hyper_names.push_back({prefix + "noise", 0, unbounded, false, true});
     }
   }
+  if (spec.threads < 1 || spec.threads > 64) refuse("threads: expected 1 to 64, got " + std::to_string(spec.threads));
+  const std::vector<double> values = initial_hyper();
+  for (size_t i = 0; i < values.size(); ++i) {
+    const std::string wrong = check_hyper(i, values[i]);
+    if (!wrong.empty()) refuse(wrong);
+  }
   spec.twice ? lay_out_as<double>() : lay_out_as<float>();
+}
+
+std::vector<double> Plan::initial_hyper() const {
+  std::vector<double> values = spec.optimizer.hyper;
+  for (const PlasticitySpec& p : spec.plasticity) {
+    if (p.kind == PlasticitySpec::Kind::continual_backprop)
+      values.insert(values.end(), {p.replacement_rate, p.maturity, p.decay});
+    else
+      values.insert(values.end(), {p.shrink, p.noise});
+  }
+  return values;
+}
+
+std::string Plan::check_hyper(size_t index, double value) const {
+  const Named& h = hyper_names[index];
+  const bool low = h.low_open ? value > h.low : value >= h.low;
+  const bool high = h.high_open ? value < h.high : value <= h.high;
+  const bool fits = spec.twice || value <= (double)std::numeric_limits<float>::max();
+  if (low && high && fits) return {};
+  return h.name + ": expected a number " + (h.low_open ? "above " : "of at least ") + std::to_string(h.low) +
+         (std::isinf(h.high) ? (fits ? "" : " that float32 can hold")
+                             : (h.high_open ? " and below " : " and at most ") + std::to_string(h.high)) +
+         ", got " + std::to_string(value);
 }
 
 // Places every array of the state in one block, each on a 64-byte boundary, and names it.

@@ -82,6 +82,10 @@ struct Plan {
 
   explicit Plan(Spec spec);
 
+  // The hyper-parameters as built, in the order of hyper_names; and why a value is refused, or nothing.
+  std::vector<double> initial_hyper() const;
+  std::string check_hyper(size_t index, double value) const;
+
  private:
   template <class T> void lay_out_as();
 };

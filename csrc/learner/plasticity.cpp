@@ -346,8 +346,15 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
   if (status == Status::ok && !(total / n <= std::numeric_limits<double>::max())) status = Status::overflow;
   for (int l = 0; l < layers && status == Status::ok; ++l) {
     const Dense& d = plan_->dense[l];
-    if (!kernels_.all_finite(gradients_[l], d.columns * (d.inputs + 1))) status = Status::overflow;
+    const int count = d.columns * (d.inputs + 1);
+    if (!kernels_.all_finite(gradients_[l], count)) status = Status::overflow;
+    if (plan_->field_count) continue;  // each weight is checked as it is updated
+    const double decay = hyper()[0] * (hyper()[plan_->rule_hypers] + hyper()[plan_->rule_hypers + 1]);
+    const double update = hyper()[0] * (double)kernels_.largest(gradients_[l], count) / n;
+    if (!(update + (1 + decay) * bounds_[l] < std::numeric_limits<T>::max() / 4)) status = Status::overflow;
   }
+  for (const std::vector<T>& sums : affine_sums)
+    if (!kernels_.all_finite(sums.data(), (int)sums.size())) status = Status::overflow;
   if (status != Status::ok) {
     minibatch_ = false;
     return status;

@@ -1,6 +1,8 @@
 #include "learner/threads.h"
 
 #include <pthread.h>
+
+#include <system_error>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -27,7 +29,12 @@ Pool::Pool(int threads) {
   static const int registered = pthread_atfork(nullptr, nullptr, [] { ++forks; });
   (void)registered;
   forks_ = forks;
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  workers_.reserve(threads - 1);  // helpers ask for the size while others are being made
+  try {
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  } catch (const std::system_error&) {
+    // The machine gives no more threads: fewer helpers do the same work.
+  }
 }
 
 Pool::~Pool() {

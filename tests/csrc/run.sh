@@ -24,3 +24,9 @@ g++ $flags -O3 tests/csrc/math/test_lanes.cpp $sets -o "$build/test_lanes"
 "$build/test_lanes"
 g++ $flags -O3 tests/csrc/math/test_elementary.cpp -o "$build/test_elementary"
 "$build/test_elementary"
+
+# The core alone, without Python: 0 allocations in step, of every learner.
+cmake -S . -B "$build/core" -DSTREAMDL_PYTHON=OFF -DCMAKE_BUILD_TYPE=Release > /dev/null
+cmake --build "$build/core" -j2 > /dev/null
+g++ $flags tests/csrc/learner/test_allocation.cpp "$build/core/libstreamdl_core.a" -pthread -o "$build/test_allocation"
+"$build/test_allocation" "${ALLOCATION_STEPS:-5000}"

@@ -1,0 +1,219 @@
+// step() of every learner allocates nothing: counters stand before malloc, free, new and their kin,
+// over regenerations and rejected examples too. A planted allocation shows that they count.
+//
+//   test_allocation [STEPS of each learner, 20000]
+#include <malloc.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+#include <new>
+#include <vector>
+
+#include "check.h"
+#include "kernels/dispatch.h"
+#include "learner/learner.h"
+
+//---------------------------------------------------------------------------- the counters
+
+namespace {
+long long calls = 0;  // since the start; this program has one thread
+}
+
+extern "C" {
+void* __libc_malloc(size_t);
+void __libc_free(void*);
+void* __libc_calloc(size_t, size_t);
+void* __libc_realloc(void*, size_t);
+void* __libc_memalign(size_t, size_t);
+
+void* malloc(size_t n) { return ++calls, __libc_malloc(n); }
+void free(void* p) { ++calls, __libc_free(p); }
+void* calloc(size_t n, size_t size) { return ++calls, __libc_calloc(n, size); }
+void* realloc(void* p, size_t n) { return ++calls, __libc_realloc(p, n); }
+void* memalign(size_t a, size_t n) { return ++calls, __libc_memalign(a, n); }
+void* aligned_alloc(size_t a, size_t n) { return ++calls, __libc_memalign(a, n); }
+int posix_memalign(void** p, size_t a, size_t n) {
+  *p = (++calls, __libc_memalign(a, n));
+  return *p ? 0 : 12;
+}
+}
+// The library's operator new calls malloc, but nothing promises that it does.
+void* operator new(size_t n) {
+  void* p = malloc(n);
+  if (!p) throw std::bad_alloc();
+  return p;
+}
+void* operator new[](size_t n) { return operator new(n); }
+void operator delete(void* p) noexcept { free(p); }
+void operator delete[](void* p) noexcept { free(p); }
+void operator delete(void* p, size_t) noexcept { free(p); }
+void operator delete[](void* p, size_t) noexcept { free(p); }
+
+namespace streamdl {
+namespace {
+
+//---------------------------------------------------------------------------- the learners
+
+LayerSpec linear(int outputs) {
+  LayerSpec l{LayerSpec::Kind::linear};
+  l.outputs = outputs;
+  return l;
+}
+LayerSpec activation(Activation which) {
+  LayerSpec l{LayerSpec::Kind::activation};
+  l.activation = which;
+  return l;
+}
+LayerSpec norm(bool affine) {
+  LayerSpec l{LayerSpec::Kind::layer_norm};
+  l.affine = affine;
+  return l;
+}
+LayerSpec dropout(double rate) {
+  LayerSpec l{LayerSpec::Kind::dropout};
+  l.rate = rate;
+  return l;
+}
+
+constexpr int kInputs = 20, kOutputs = 5;
+constexpr double kMany = 0.01;  // replacement rate: some unit is regenerated every few steps
+
+std::vector<std::vector<LayerSpec>> networks() {
+  return {{linear(33), activation(Activation::relu), linear(17), activation(Activation::relu),
+           linear(kOutputs)},
+          {linear(24), norm(true), activation(Activation::relu), dropout(0.2), linear(17),
+           norm(false), activation(Activation::tanh), linear(kOutputs)},
+          {norm(true), linear(18), activation(Activation::gelu), linear(kOutputs)}};
+}
+
+// Of the rule, in the order of its table, then weight_decay and decoupled_weight_decay.
+std::vector<OptimizerSpec> optimizers() {
+  return {{"SGD", {0.03, 0, 0, 0, 0}},
+          {"SGD", {0.03, 0, 0, 1e-3, 1e-3}},
+          {"SGD", {0.01, 0.9, 0, 0, 0}},
+          {"SGD", {0.01, 0.8, 1, 1e-3, 0}},
+          {"Adam", {0.003, 0.9, 0.999, 1e-8, 0, 0}},
+          {"IDBD", {0.02, 0.01, 0, 0}},
+          {"IDBD", {0.02, 0.01, 0, 0}, true}};
+}
+
+std::vector<std::vector<PlasticitySpec>> plasticity() {
+  std::vector<std::vector<PlasticitySpec>> all{{}};
+  PlasticitySpec shrink{PlasticitySpec::Kind::shrink_and_perturb};
+  shrink.shrink = 1e-4, shrink.noise = 1e-3;
+  for (Utility u :
+       {Utility::contribution, Utility::weight, Utility::adaptation, Utility::zero_contribution,
+        Utility::adaptable_contribution, Utility::feature_by_input}) {
+    PlasticitySpec p{PlasticitySpec::Kind::continual_backprop};
+    p.replacement_rate = kMany, p.maturity = 5, p.utility = u;
+    p.transfer_bias = all.size() % 2 == 0;
+    p.max_per_step = all.size() % 3 == 0 ? 1 : 0;
+    all.push_back({p});
+  }
+  all.push_back({shrink});
+  all.push_back({shrink, all[3][0]});
+  return all;
+}
+
+//---------------------------------------------------------------------------- the check
+
+template <class T>
+struct Examples {
+  static constexpr int count = 64;
+  T x[count][kInputs], y[count][kOutputs];
+  int32_t indices[3] = {2, 5, 19};
+  Examples() {
+    uint32_t state = 12345;
+    const auto next = [&] {
+      return (T)((state = state * 1664525u + 1013904223u) >> 8) / (T)(1 << 23) - T(1);
+    };
+    for (auto& row : x)
+      for (T& v : row) v = next(), v = v < T(0.2) ? T(0) : v;
+    for (auto& row : y)
+      for (T& v : row) v = next() > 0 ? T(1) : T(0);
+  }
+};
+
+// Steps one learner; every 16th example is one that is rejected. Returns the calls that were seen.
+template <class T>
+long long step_many(LearnerOf<T>& learner, long long steps, bool planted, long long* rejected) {
+  static const Examples<T> examples;
+  static T bad[kInputs];
+  double loss;
+  const long long before = calls;
+  for (long long i = 0; i < steps; ++i) {
+    const T* x = examples.x[i % Examples<T>::count];
+    const Target<T> y{examples.y[(i * 7) % Examples<T>::count], i % kOutputs};
+    if (i % 16 == 7) {
+      for (T& v : bad) v = T(0);
+      Target<T> wrong = y;
+      if (i % 64 == 7) bad[i % kInputs] = std::numeric_limits<T>::quiet_NaN();
+      if (i % 64 == 23) bad[i % kInputs] = -std::numeric_limits<T>::infinity();
+      if (i % 64 == 39) wrong.label = kOutputs, wrong.values = nullptr;
+      if (i % 64 == 55)
+        for (T& v : bad) v = std::numeric_limits<T>::max();
+      if (!wrong.values) wrong.values = y.values;
+      *rejected += learner.step({bad}, wrong, &loss) != Status::ok;
+    }
+    if (i % 8 == 3)
+      learner.step({x, examples.indices, 3}, y, &loss);
+    else
+      learner.step({x}, y, &loss);
+    if (planted && i == steps / 2) {
+      void* volatile p = operator new(24);  // volatile: the compiler may not leave it out
+      operator delete(p);
+    }
+  }
+  return calls - before;
+}
+
+template <class T>
+void check_all(long long steps) {
+  long long learners = 0, allocating = 0, regenerated = 0, rejected = 0;
+  for (const auto& network : networks())
+    for (const auto& optimizer : optimizers())
+      for (const auto& methods : plasticity()) {
+        Spec spec;
+        spec.inputs = kInputs;
+        spec.layers = network;
+        spec.loss = (Loss)(learners % 4);
+        spec.optimizer = optimizer;
+        spec.plasticity = methods;
+        spec.seed = 7;
+        spec.twice = sizeof(T) == 8;
+        LearnerOf<T> learner(std::make_shared<const Plan>(spec));
+        const long long seen = step_many(learner, steps, false, &rejected);
+        allocating += seen != 0;
+        if (seen != 0 && allocating <= 5)  // the first few say enough
+          std::fprintf(stderr, "learner %lld (%s, %zu layers): %lld calls\n", learners,
+                       optimizer.name.c_str(), network.size(), seen);
+        for (size_t h = 0; h < learner.plan().hidden.size(); ++h)
+          regenerated += (long long)learner.replacements((int)h);
+        CHECK(learner.steps() > 0);
+        ++learners;
+      }
+  CHECK_EQUAL(allocating, 0);
+  CHECK(rejected > learners * steps / 100);
+  CHECK(regenerated > learners * steps / 100);
+  std::printf("%s: %lld learners, %lld steps each, %lld regenerations, %lld rejected examples\n",
+              sizeof(T) == 4 ? "float32" : "float64", learners, steps, regenerated, rejected);
+
+  // The positive control: one allocation among all these steps is caught.
+  Spec spec;
+  spec.inputs = kInputs, spec.layers = networks()[0], spec.optimizer = optimizers()[0];
+  spec.twice = sizeof(T) == 8;
+  LearnerOf<T> learner(std::make_shared<const Plan>(spec));
+  CHECK_EQUAL(step_many(learner, steps, true, &rejected), 2);
+}
+
+}  // namespace
+}  // namespace streamdl
+
+int main(int argc, char** argv) {
+  const long long steps = argc > 1 ? std::atoll(argv[1]) : 20'000;
+  std::printf("instruction set: %s\n", streamdl::chosen_instruction_set().name);
+  streamdl::check_all<float>(steps);
+  streamdl::check_all<double>(steps);
+  return check_result();
+}

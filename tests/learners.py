@@ -1,0 +1,140 @@
+"""One table of learners: every optimizer, plasticity method and kind of layer, in both precisions.
+
+The tests of the learner's promises walk through it; every learner must keep every promise.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamdl as sdl
+from numpy.typing import NDArray
+
+INPUTS, OUTPUTS = 20, 5
+LOSSES = ["cross_entropy", "squared_error", "binary_cross_entropy", "huber"]
+
+# Widths around the lane count, so that every kernel meets whole and partial blocks.
+NETWORKS: dict[str, sdl.Network] = {
+    "relu": sdl.MLP(INPUTS, [33, 17], OUTPUTS),
+    "leaky_relu": sdl.MLP(INPUTS, [16, 31], OUTPUTS, activation="leaky_relu", init="default"),
+    "linear": sdl.MLP(INPUTS, [], OUTPUTS),
+    "no_bias": sdl.MLP(INPUTS, [15], OUTPUTS, activation="gelu", bias=False, init="lecun_uniform"),
+    "norms_and_dropout": sdl.Network(
+        [
+            sdl.nn.Linear(24, init="xavier_uniform"), sdl.nn.LayerNorm(), sdl.nn.ReLU(),
+            sdl.nn.Dropout(0.2), sdl.nn.Linear(17, init="sparse", sparsity=0.5),
+            sdl.nn.LayerNorm(affine=False), sdl.nn.Tanh(), sdl.nn.Linear(OUTPUTS),
+        ],
+        inputs=(4, 5),
+    ),
+    "norm_first": sdl.Network(
+        [
+            sdl.nn.LayerNorm(), sdl.nn.Linear(18, init="kaiming_normal"), sdl.nn.ELU(),
+            sdl.nn.Dropout(0.1), sdl.nn.Linear(OUTPUTS), sdl.nn.LayerNorm(),
+        ],
+        inputs=INPUTS,
+    ),
+}  # fmt: skip
+
+OPTIMIZERS: dict[str, sdl.optim.Optimizer] = {
+    "sgd": sdl.optim.SGD(step_size=0.03),
+    "sgd_decay": sdl.optim.SGD(step_size=0.03, weight_decay=1e-3, decoupled_weight_decay=1e-3),
+    "momentum": sdl.optim.SGD(step_size=0.01, momentum=0.9),
+    "nesterov": sdl.optim.SGD(step_size=0.01, momentum=0.8, nesterov=True, weight_decay=1e-3),
+    "adam": sdl.optim.Adam(step_size=0.003),
+    "adam_decay": sdl.optim.Adam(step_size=0.003, decoupled_weight_decay=1e-2),
+    "idbd": sdl.optim.IDBD(step_size=0.02, meta_step_size=0.01),
+    "idbd_exact": sdl.optim.IDBD(step_size=0.02, meta_step_size=0.01, sensitivity="exact"),
+}
+
+
+def _cbp(utility: str, **others: Any) -> sdl.plasticity.ContinualBackprop:
+    return sdl.plasticity.ContinualBackprop(0.01, maturity=5, utility=utility, **others)
+
+
+PLASTICITY: dict[str, list[sdl.plasticity.Plasticity]] = {
+    "none": [],
+    "contribution": [_cbp("contribution")],
+    "weight": [_cbp("weight", transfer_bias=True)],
+    "adaptation": [_cbp("adaptation")],
+    "zero_contribution": [_cbp("zero_contribution", max_per_step=1)],
+    "adaptable_contribution": [_cbp("adaptable_contribution", transfer_bias=True)],
+    "feature_by_input": [_cbp("feature_by_input", max_per_step=1)],
+    "shrink": [sdl.plasticity.ShrinkAndPerturb(1e-4, 1e-3)],
+    "shrink_and_adaptation": [
+        sdl.plasticity.ShrinkAndPerturb(1e-4, 1e-3),
+        _cbp("adaptation", transfer_bias=True),
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One learner of the table, with the examples that it can learn from."""
+
+    network: str
+    optimizer: str
+    plasticity: str
+    loss: str
+    dtype: str
+
+    def __str__(self) -> str:
+        return "-".join([self.network, self.optimizer, self.plasticity, self.loss, self.dtype])
+
+    def build(self, seed: int = 7) -> sdl.Learner:
+        return sdl.Learner(
+            NETWORKS[self.network], self.loss, OPTIMIZERS[self.optimizer],
+            PLASTICITY[self.plasticity], seed=seed, dtype=self.dtype,
+        )  # fmt: skip
+
+    def examples(self, count: int, seed: int = 1) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(count, inputs) with many zeros, and targets of the loss's kind."""
+        random = np.random.default_rng(seed)
+        xs = random.normal(size=(count, INPUTS)).astype(self.dtype)
+        xs[random.uniform(size=xs.shape) < 0.6] = 0
+        if self.loss == "cross_entropy":
+            return xs, random.integers(OUTPUTS, size=count)
+        ys = random.normal(size=(count, OUTPUTS)).astype(self.dtype)
+        return xs, (ys > 0).astype(self.dtype) if self.loss == "binary_cross_entropy" else ys
+
+    @property
+    def draws(self) -> bool:
+        """Whether its future depends on its seed, once its weights are drawn."""
+        regenerates = self.plasticity != "none" and self.network != "linear"
+        noisy = self.plasticity.startswith("shrink")
+        return regenerates or noisy or self.network in ("norms_and_dropout", "norm_first")
+
+
+def _table() -> Iterator[Case]:
+    # Every optimizer with every plasticity method; the rest takes its turn.
+    networks, losses = itertools.cycle(NETWORKS), itertools.cycle(LOSSES)
+    dtypes = itertools.cycle(["float32", "float64", "float32"])
+    for plasticity in PLASTICITY:
+        for optimizer in OPTIMIZERS:
+            yield Case(next(networks), optimizer, plasticity, next(losses), next(dtypes))
+        next(networks)
+    # Every optimizer with every network in both precisions.
+    for network, optimizer, dtype in itertools.product(
+        NETWORKS, OPTIMIZERS, ["float32", "float64"]
+    ):
+        method = "contribution" if network in ("relu", "norm_first") else "adaptable_contribution"
+        yield Case(network, optimizer, method, next(losses), dtype)
+
+
+TABLE = list(dict.fromkeys(_table()))
+
+
+def print_hashes(steps: int, every: int = 1) -> None:
+    """For a fresh process: its instruction set and the state hash of each learner, as JSON."""
+    hashes = {}
+    for case in TABLE[::every]:
+        learner = case.build()
+        learner.step_many(*case.examples(steps))
+        hashes[str(case)] = learner.state_hash()
+    json.dump({"isa": sdl.info()["isa"], "hashes": hashes}, sys.stdout)

@@ -1,0 +1,116 @@
+"""Every instruction set gives the same bits, the forced one is the one that runs, others are refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamdl as sdl
+
+HERE = Path(__file__).parent
+SETS = sdl.info()["isas"]
+LONG = os.environ.get("STREAMDL_LONG") == "1"
+
+
+def python(code: str, isa: str | None) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh process that is told its instruction set."""
+    environment = {k: v for k, v in os.environ.items() if k != "STREAMDL_ISA"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(HERE), environment.get("PYTHONPATH", "")])
+    if isa is not None:
+        environment["STREAMDL_ISA"] = isa
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=HERE, text=True, capture_output=True
+    )
+
+
+# Above the size where threads begin to share the work.
+WIDE = """
+import numpy as np, streamdl as sdl
+random = np.random.default_rng(3)
+xs = random.normal(size=(40, 300)) * (random.uniform(size=(40, 300)) < 0.5)
+for optimizer in (sdl.optim.SGD(0.01), sdl.optim.IDBD(0.01, 0.01), sdl.optim.Adam(1e-3)):
+    for threads in (1, 2, 3, 7):
+        learner = sdl.Learner(
+            sdl.MLP(300, [430, 390], 10), "cross_entropy", optimizer,
+            sdl.plasticity.ContinualBackprop(0.01, maturity=5, utility="adaptable_contribution"),
+            threads=threads,
+        )
+        learner.step_many(xs, np.arange(40) % 10)
+        print(optimizer, learner.state_hash())
+"""
+
+
+@cache
+def wide_hashes(isa: str) -> frozenset[str]:
+    done = python(WIDE, isa)
+    assert done.returncode == 0, done.stderr
+    return frozenset(done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("isa", SETS)
+def test_every_number_of_threads_gives_the_same_bits(isa: str) -> None:
+    assert len(wide_hashes(isa)) == 3, wide_hashes(isa)  # one for each optimizer
+    assert wide_hashes(isa) == wide_hashes("scalar")
+
+
+@cache
+def hashes(isa: str, steps: int, every: int) -> dict[str, str]:
+    done = python(f"import learners; learners.print_hashes({steps}, {every})", isa)
+    assert done.returncode == 0, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert report["isa"] == isa, f"asked for {isa}, {report['isa']} ran"
+    found: dict[str, str] = report["hashes"]
+    return found
+
+
+def compare(isa: str, steps: int, every: int) -> None:
+    expected, got = hashes("scalar", steps, every), hashes(isa, steps, every)
+    different = [name for name in expected if got[name] != expected[name]]
+    assert not different, f"{len(different)} of {len(expected)} differ on {isa}: {different[:5]}"
+    assert len(set(expected.values())) > 0.9 * len(expected), "the learners are all alike"
+
+
+@pytest.mark.parametrize("isa", [isa for isa in SETS if isa != "scalar"])
+def test_every_learner_ends_with_the_bits_of_the_scalar_set(isa: str) -> None:
+    compare(isa, steps=500, every=1)
+
+
+@pytest.mark.parametrize("isa", [isa for isa in SETS if isa != "scalar"])
+def test_a_long_run_ends_with_the_bits_of_the_scalar_set(isa: str) -> None:
+    compare(isa, steps=100_000 if LONG else 5_000, every=8 if LONG else 12)
+
+
+def test_the_sets_are_scalar_and_those_of_this_processor() -> None:
+    assert SETS[0] == "scalar"
+    assert python("import streamdl as s; print(s.info()['isa'])", None).stdout.strip() == SETS[-1]
+
+
+@pytest.mark.parametrize("isa", ["sse9", "AVX2", "scalar ", "neon" if "avx2" in SETS else "avx2"])
+def test_an_unknown_or_absent_set_raises(isa: str) -> None:
+    code = """
+import streamdl as sdl
+for call in (sdl.info, lambda: sdl.Learner(sdl.MLP(2, [], 1), "huber", sdl.optim.SGD(0.1))):
+    try:
+        call()
+    except RuntimeError as error:
+        print(error)
+"""
+    done = python(code, isa)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2, done.stdout + done.stderr
+    for line in lines:
+        assert f"'{isa}'" in line and all(name in line for name in SETS), line
+
+
+def test_loading_under_an_unknown_set_raises_too(tmp_path: Path) -> None:
+    path = tmp_path / "learner"
+    sdl.Learner(sdl.MLP(2, [], 1), "huber", sdl.optim.SGD(0.1)).save(path)
+    done = python(f"import streamdl; streamdl.Learner.load({str(path)!r})", "sse9")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("RuntimeError: STREAMDL_ISA"), done.stderr
