@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import streamdl as sdl
-from numpy.typing import NDArray
-
 import reference
+import streamdl as sdl
 from conformance.vectors import arguments, relative_error
+from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
