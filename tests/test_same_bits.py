@@ -114,3 +114,43 @@ def test_loading_under_an_unknown_set_raises_too(tmp_path: Path) -> None:
     done = python(f"import streamdl; streamdl.Learner.load({str(path)!r})", "sse9")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("RuntimeError: STREAMDL_ISA"), done.stderr
+
+
+# Spikes that grow up to overflow: the vector sets skip the look at every value where bounds allow it, the scalar set
+# never does, so that a bound that is too low shows as other bits.
+SPIKES = """
+import numpy as np, streamdl as sdl
+random = np.random.default_rng(5)
+xs = random.normal(size=(3000, 12))
+ys = random.normal(size=(3000, 3))
+for array, decades in (xs, 10), (ys, 15):
+    spiked = random.uniform(size=3000) < 0.02
+    most = np.linspace(0, decades, 3000)[spiked]
+    array[spiked] *= 10.0 ** random.uniform(0, most)[:, None]
+for name, optimizer in {
+    "momentum": sdl.optim.SGD(0.01, momentum=0.9), "nesterov": sdl.optim.SGD(0.01, 0.9, nesterov=True),
+    "adam": sdl.optim.Adam(0.01), "adam without epsilon": sdl.optim.Adam(0.01, epsilon=0),
+    "slow idbd": sdl.optim.IDBD(0.01, 1e-3), "idbd": sdl.optim.IDBD(0.01, 0.05),
+    "wild idbd": sdl.optim.IDBD(0.3, 1.0),
+}.items():
+    for dtype in ("float32", "float64"):
+        learner = sdl.Learner(
+            sdl.MLP(12, [20, 9], 3), "huber", optimizer,
+            sdl.plasticity.ContinualBackprop(1e-3, maturity=20), dtype=dtype,
+        )
+        rejected = 0
+        for x, y in zip(xs, ys):
+            try:
+                learner.step(x, y)
+            except ValueError:
+                rejected += 1
+        print(name, dtype, rejected, learner.steps, learner.state_hash())
+"""
+
+
+@pytest.mark.parametrize("isa", [isa for isa in SETS if isa != "scalar"])
+def test_spikes_up_to_overflow_end_with_the_bits_of_the_scalar_set(isa: str) -> None:
+    done, plain = python(SPIKES, isa), python(SPIKES, "scalar")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 14
+    assert done.stdout == plain.stdout

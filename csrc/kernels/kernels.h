@@ -102,13 +102,17 @@ enum UpdateMode : unsigned {
   kDecay = 2,          // weight_decay or decoupled_weight_decay is not 0
   kOutgoingSums = 4,   // outgoing_sum
   kIncomingSums = 8,   // outgoing_sum and incoming_change
-  kUpdateModes = 16,
+  kBounded = 16,       // RuleKernels::bound said yes: no value needs a look
+  kUpdateModes = 32,
 };
 
 template <class T>
 struct RuleKernels {
   void (*update[kUpdateModes])(UpdateArgs<T>&);
   void (*update_stored[2])(StoredUpdateArgs<T>&);  // [with decay]
+  // Takes upper bounds of |w| and of every |field| past an update with |g| <= gradient, without decay. False,
+  // and nothing changed, unless they all stay small and the quick formulas hold; null without fields.
+  bool (*bound)(double* most, double gradient, const double* hyper);
 };
 
 template <class T>

@@ -74,7 +74,7 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan)
   }
   output_ = allocate(plan_->boundaries.back().padded);
   calls_.resize(plan_->dense.size());
-  bounds_.resize(plan_->dense.size());
+  bounds_.resize(plan_->dense.size(), Bounds{std::vector<double>(1 + plan_->field_count)});
   input_sizes_.resize(plan_->boundaries.size());
   gradients_.resize(plan_->dense.size());
   sensitivities_.resize(plan_->dense.size());
@@ -224,18 +224,18 @@ void LearnerOf<T>::run_forward(ForwardArgs<T>& a) {
 
 // Each thread takes its own rows; the last one the bias too.
 template <class T>
-void LearnerOf<T>::run_update(const Call& call, UpdateArgs<T>& a) {
-  if (!pool_ || (long)a.row_count * a.columns < kWorthSharing) return call.run(a);
+void LearnerOf<T>::run_update(void (*run)(UpdateArgs<T>&), UpdateArgs<T>& a) {
+  if (!pool_ || (long)a.row_count * a.columns < kWorthSharing) return run(a);
   struct alignas(64) Mine {
     UpdateArgs<T> args;
   };
   constexpr int kMost = 64;
   Mine parts[kMost];
   struct Shared {
-    const Call& call;
+    void (*run)(UpdateArgs<T>&);
     const UpdateArgs<T>& whole;
     Mine* parts;
-  } shared{call, a, parts};
+  } shared{run, a, parts};
   pool_->run(
       [](void* context, int index, int count) {
         const Shared& s = *static_cast<Shared*>(context);
@@ -244,7 +244,7 @@ void LearnerOf<T>::run_update(const Call& call, UpdateArgs<T>& a) {
         mine.rows += begin;
         mine.row_count = end - begin;
         if (index + 1 < count) mine.bias = nullptr;
-        s.call.run(mine);
+        s.run(mine);
       },
       &shared);
   for (int i = 0; i < pool_->size(); ++i) {
@@ -357,12 +357,53 @@ Status LearnerOf<T>::examine(const Target<T>& y, LossResult<T>* result) {
 
 template <class T>
 void LearnerOf<T>::measure_bounds() {
-  for (size_t l = 0; l < plan_->dense.size(); ++l) {
-    const Dense& d = plan_->dense[l];
+  for (size_t l = 0; l < plan_->dense.size(); ++l) measure_bounds((int)l);
+}
+
+// Twice the largest |w| where a rule has fields, so that growing weights stay below it for a while.
+template <class T>
+void LearnerOf<T>::measure_bounds(int l) {
+  const Dense& d = plan_->dense[l];
+  Bounds& b = bounds_[l];
+  for (size_t f = 0; f < b.most.size(); ++f) {
     T most(0);
-    for (int j = 0; j <= d.inputs; ++j) most = std::max(most, kernels_.largest(row(d, j), d.columns));
-    bounds_[l] = plan_->field_count ? std::min(2 * most, std::numeric_limits<T>::max()) : most;
+    for (int j = 0; j <= d.inputs; ++j) most = std::max(most, kernels_.largest(row(d, j) + f * d.columns, d.columns));
+    b.most[f] = most;
   }
+  if (plan_->field_count) b.most[0] = std::min<double>(2 * b.most[0], std::numeric_limits<T>::max());
+  b.measured = steps();
+}
+
+// A weight of layer l was written, with its fields at their start.
+template <class T>
+void LearnerOf<T>::widen_bounds(int l, const T* weight) {
+  std::vector<double>& most = bounds_[l].most;
+  most[0] = std::max(most[0], (double)std::abs(*weight));
+  for (int f = 0; f < plan_->field_count; ++f) most[f + 1] = std::max(most[f + 1], (double)start_value(f));
+}
+
+// Whether this example's update of layer l is known beforehand to stay within bounds, which then include it.
+// They grow by what an update could do at most; now and then that calls for a new measurement.
+template <class T>
+bool LearnerOf<T>::within_bounds(int l) {
+  const int padded = plan_->boundaries[l + 1].padded;
+  const T* sensitivity = calls_[l].update.sensitivity;
+  Bounds& b = bounds_[l];
+  const auto bound = kernels_.rules[plan_->rule].bound;
+  const double x = std::max(1.0, (double)input_sizes_[l]);
+  const double gradient = x * kernels_.largest(scratch_[l + 1].delta, padded);
+  if (!plan_->uses_sensitivity ||
+      (kernels_.all_finite(sensitivity, padded) &&
+       x * x * std::max(1.0, (double)kernels_.largest(sensitivity, padded)) < base::kSmall)) {
+    if (bound(b.most.data(), gradient, hyper())) return true;
+    constexpr uint64_t kRest = 64;  // updates between two measurements, each of which costs about half of one
+    if (steps() >= b.measured + kRest) {
+      measure_bounds(l);
+      if (bound(b.most.data(), gradient, hyper())) return true;
+    }
+  }
+  std::fill(b.most.begin() + 1, b.most.end(), std::numeric_limits<double>::infinity());
+  return false;
 }
 
 // Whether no delta and no update of this example can overflow, from max |w| and max |x| of every layer.
@@ -384,10 +425,11 @@ bool LearnerOf<T>::bounded(T largest_delta) {
     }
     const Dense& d = plan_->dense[b - 1];
     const double gradient = delta * std::max(1.0, (double)input_sizes_[b - 1]);
-    const double weight = (double)bounds_[b - 1] * decay + (plan_->field_count ? 0 : step_size * gradient);
+    double& most = bounds_[b - 1].most[0];
+    const double weight = most * decay + (plan_->field_count ? 0 : step_size * gradient);
     if (!(weight < limit && gradient < limit)) return false;
-    if (!plan_->field_count) bounds_[b - 1] = (T)weight;
-    delta *= (double)bounds_[b - 1] * d.outputs;
+    if (!plan_->field_count) most = weight;
+    delta *= most * d.outputs;
     if (!(delta < limit)) return false;
   }
   return true;
@@ -404,7 +446,7 @@ bool LearnerOf<T>::probe() {
     const double gradient = delta * std::max(1.0, (double)input_sizes_[b - 1]);
     const double most = std::numeric_limits<T>::max() / 4;
     const double decay = hyper()[0] * (hyper()[plan_->rule_hypers] + hyper()[plan_->rule_hypers + 1]);
-    if (!(gradient < most) || !(hyper()[0] * gradient + (1 + decay) * bounds_[b - 1] < most)) return false;
+    if (!(gradient < most) || !(hyper()[0] * gradient + (1 + decay) * bounds_[b - 1].most[0] < most)) return false;
     if (b > 1) read_back(b, false);
     (void)d;
   }
@@ -568,6 +610,7 @@ void LearnerOf<T>::prepare() {
       if (call.incoming) mode |= kIncomingSums;
     }
     call.run = kernels_.rules[plan_->rule].update[mode];
+    call.run_bounded = plan_->field_count ? kernels_.rules[plan_->rule].update[mode | kBounded] : nullptr;
     UpdateArgs<T>& a = call.update = {};
     a.weights = row(d, 0);
     a.row_stride = (ptrdiff_t)d.row_stride;
@@ -598,7 +641,8 @@ void LearnerOf<T>::update_dense(int l) {
     std::fill(in.sensitivity, in.sensitivity + plan_->boundaries[l].padded, T(0));
   }
   UpdateArgs<T>& a = call.update;
-  a.limit = bounds_[l];
+  double& most = bounds_[l].most[0];
+  a.limit = (T)most;
   a.largest = T(0);
   a.cancelled = 0;
   const int32_t* rows = call.resting ? in.active : in.all;
@@ -607,7 +651,7 @@ void LearnerOf<T>::update_dense(int l) {
     a.rows = rows;
     a.row_count = count;
     a.bias = call.bias;
-    run_update(call, a);
+    run_update(call.run_bounded && within_bounds(l) ? call.run_bounded : call.run, a);
   } else {
     // Incoming sums add up over fixed tiles of rows, so that no split of the rows changes a bit.
     T* sum = block_->at<T>(plan_->hidden[l].incoming_sum);
@@ -622,7 +666,7 @@ void LearnerOf<T>::update_dense(int l) {
   }
   cancelled_ += a.cancelled;
   // Twice what was seen, so that growing weights leave the fast path only now and then.
-  if (plan_->field_count && a.largest > bounds_[l]) bounds_[l] = std::min(2 * a.largest, std::numeric_limits<T>::max());
+  if (plan_->field_count && a.largest > most) most = std::min<double>(2.0 * a.largest, std::numeric_limits<T>::max());
 }
 
 template <class T>

@@ -125,8 +125,16 @@ class LearnerOf : public Learner {
     ForwardArgs<T> forward;
     UpdateArgs<T> update;
     void (*run)(UpdateArgs<T>&);
+    void (*run_bounded)(UpdateArgs<T>&);  // or null
     T* bias;
     bool resting, clears, incoming;
+  };
+
+  // Upper bounds of one dense layer: of |w|, then of every |field|; those of the fields are infinite where
+  // they were not followed.
+  struct Bounds {
+    std::vector<double> most;
+    uint64_t measured = 0;  // at this step
   };
 
   T* value(int b) const { return scratch_[b].values.back(); }
@@ -145,6 +153,9 @@ class LearnerOf : public Learner {
   Status examine(const Target<T>& y, LossResult<T>* result);
   bool bounded(T largest_delta);
   void measure_bounds();
+  void measure_bounds(int l);
+  void widen_bounds(int l, const T* weight);
+  bool within_bounds(int l);
   bool probe();
   void exact_sensitivities();
   void read_back(int b, bool squared);
@@ -152,7 +163,7 @@ class LearnerOf : public Learner {
   void tick();
   void learn();
   void run_forward(ForwardArgs<T>& a);
-  void run_update(const Call& call, UpdateArgs<T>& a);
+  void run_update(void (*run)(UpdateArgs<T>&), UpdateArgs<T>& a);
   void update_dense(int l);
   void update_stored(T* weights, int columns, const T* gradient, const T* sensitivity, int b);
   void refresh();
@@ -174,7 +185,7 @@ class LearnerOf : public Learner {
   const Kernels<T>& kernels_;
   std::vector<Scratch> scratch_;
   std::vector<std::unique_ptr<Block>> memory_;
-  std::vector<T> bounds_;          // per dense layer: at least max |w|
+  std::vector<Bounds> bounds_;     // per dense layer
   std::vector<T> input_sizes_;     // per boundary: max |value| of the example
   std::vector<std::vector<int>> chosen_;
   std::vector<T*> gradients_, sensitivities_;  // of a minibatch, made at its first use

@@ -128,6 +128,7 @@ void LearnerOf<T>::continual_backprop(const PlasticitySpec& spec, const double* 
       int least = -1;
       double least_utility = 0;
       for (int k = 0; k < units; ++k) {
+        if (least >= 0 && (double)raw[k] >= least_utility) continue;  // the correction only raises it
         if (!((double)(now - birth[k]) > maturity)) continue;
         if (std::find(chosen.begin(), chosen.end(), k) != chosen.end()) continue;
         const double utility = (double)raw[k] / (1 - power(decay, now - birth[k]));
@@ -154,7 +155,7 @@ void LearnerOf<T>::transfer(int hidden, int unit, double decay) {
   T* bias = row(above, above.inputs);
   for (int k = 0; k < above.outputs; ++k) {
     bias[k] += (T)(mean * row(above, unit)[k]);
-    bounds_[hidden + 1] = std::max(bounds_[hidden + 1], std::abs(bias[k]));
+    widen_bounds(hidden + 1, bias + k);
   }
 }
 
@@ -172,7 +173,7 @@ void LearnerOf<T>::renew(int hidden, int unit) {
     *w = (T)draw(below, hidden, kRegenerate, (uint32_t)j, (uint32_t)unit, (uint32_t)count);
     set_start(w, below.columns);
     sum += std::abs(*w);
-    bounds_[hidden] = std::max(bounds_[hidden], std::abs(*w));
+    widen_bounds(hidden, w);
   }
   row(below, below.inputs)[unit] = T(0);
   set_start(row(below, below.inputs) + unit, below.columns);
@@ -183,6 +184,7 @@ void LearnerOf<T>::renew(int hidden, int unit) {
     out[k] = T(0);
     set_start(out + k, above.columns);
   }
+  widen_bounds(hidden + 1, out);
   const Boundary& boundary = plan_->boundaries[hidden + 1];
   for (const UnitOp& op : boundary.ops)
     if (op.parameter >= 0) {
@@ -247,7 +249,7 @@ void LearnerOf<T>::shrink_and_perturb(const double* h) {
                                    (uint32_t)kPerturb << 24 | (uint32_t)l};
       most = std::max(most, kernels_.perturb(row(d, j), d.outputs, h[0], h[1], counter, key().data()));
     }
-    bounds_[l] = plan_->field_count ? std::min(2 * most, std::numeric_limits<T>::max()) : most;
+    bounds_[l].most[0] = plan_->field_count ? std::min<double>(2.0 * most, std::numeric_limits<T>::max()) : most;
     scratch_[l].sums_stale = true;
     if (l < plan_->hidden.size() && keeps_incoming_sums()) rebuild_incoming((int)l);
   }
@@ -275,7 +277,7 @@ void LearnerOf<T>::reset_outputs(const std::vector<int>& units, bool fresh) {
       T* w = row(d, j) + k;
       *w = fresh ? (T)draw(d, l, kReset, (uint32_t)j, (uint32_t)k, (uint32_t)now) : T(0);
       set_start(w, d.columns);
-      bounds_[l] = std::max(bounds_[l], std::abs(*w));
+      widen_bounds(l, w);
     }
     row(d, d.inputs)[k] = T(0);
     set_start(row(d, d.inputs) + k, d.columns);
@@ -351,7 +353,7 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
     if (plan_->field_count) continue;  // each weight is checked as it is updated
     const double decay = hyper()[0] * (hyper()[plan_->rule_hypers] + hyper()[plan_->rule_hypers + 1]);
     const double update = hyper()[0] * (double)kernels_.largest(gradients_[l], count) / n;
-    if (!(update + (1 + decay) * bounds_[l] < std::numeric_limits<T>::max() / 4)) status = Status::overflow;
+    if (!(update + (1 + decay) * bounds_[l].most[0] < std::numeric_limits<T>::max() / 4)) status = Status::overflow;
   }
   for (const std::vector<T>& sums : affine_sums)
     if (!kernels_.all_finite(sums.data(), (int)sums.size())) status = Status::overflow;

@@ -98,20 +98,28 @@ STREAMDL_HD V exp(V x) {
   return exp_inside(x);
 }
 
-// e^x for the increment x of a logarithm, which is mostly small (0.9, 0.9 ulp). In float a lane
-// with |x| <= 1/256 takes 1 + x + x^2/2, whose error x^3/6 is below a quarter of an ulp of 1 there,
-// and the full exp runs only where some lane needs it.
+// a e^(c y), where c y is one step of ln a and mostly small. In float a lane with |c y| <= 1/256 takes
+// a (1 + c y + (c y)^2 / 2), whose error a (c y)^3 / 6 is below a quarter of an ulp of a there.
 template <class V>
-STREAMDL_HD V exp_increment(V x) {
-  if constexpr (is_single<V>) {
-    const auto small = abs(x) <= V(0x1p-8f);
-    const V near = fma(fma(V(0.5f), x, V(1)), x, V(1));
-    if (all(small)) [[likely]]
-      return near;
-    return select(small, near, exp(x));
-  } else {
-    return exp(x);
-  }
+STREAMDL_HD auto grows_a_little(V c, V y) {
+  return abs(c * y) <= V(0x1p-8f);
+}
+template <class V>
+STREAMDL_HD V grown_a_little(V a, V c, V y) {
+  return fma(a * y, fma(V(0.5f) * (c * c), y, c), a);
+}
+template <class V>
+STREAMDL_HD V grown(V a, V c, V y) {
+  const V full = a * exp(c * y);
+  if constexpr (is_single<V>) return select(grows_a_little(c, y), grown_a_little(a, c, y), full);
+  return full;
+}
+
+// x, and 0 where x is below the smallest normal number: a decaying field that nobody feeds would else
+// linger among the denormals, where some processors need a hundred cycles for each operation.
+template <class V>
+STREAMDL_HD V flushed(V x) {
+  return select(abs(x) >= constant<V>(0x1p-126f, 0x1p-1022), x, V(0));
 }
 
 //---------------------------------------------------------------------------- logarithm

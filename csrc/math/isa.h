@@ -12,8 +12,12 @@
 #define STREAMDL_BEGIN namespace streamdl::STREAMDL_ISA {
 #define STREAMDL_END }
 
+// STREAMDL_COLD is for what hardly ever runs: out of line, so that it takes no registers from the loop
+// around it.
 #if defined(__CUDACC__)
 #define STREAMDL_HD __host__ __device__ __forceinline__
+#define STREAMDL_COLD STREAMDL_HD
 #else
 #define STREAMDL_HD inline __attribute__((always_inline))
+#define STREAMDL_COLD __attribute__((noinline, cold))
 #endif

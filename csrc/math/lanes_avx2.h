@@ -9,71 +9,59 @@
 
 STREAMDL_BEGIN
 
-template <class T>
-struct Lanes;
+//---------------------------------------------------------------------------- one register
 
-// Lanes 0..7 lie in low, 8..15 in high.
+// Half of the lanes. A loop whose values would not fit the sixteen registers twice works on these, one
+// half after the other, and joins what it summed.
+template <class T>
+struct Half;
+
 template <>
-struct Lanes<float> {
-  static constexpr int width = 16;
-  __m256 low, high;
+struct Half<float> {
+  static constexpr int width = 8;
+  __m256 v;
 
   // All bits of a lane set where the mask holds.
   struct Mask {
-    __m256 low, high;
+    __m256 v;
   };
 
-  Lanes() = default;
-  STREAMDL_HD Lanes(float a) : low(_mm256_set1_ps(a)), high(_mm256_set1_ps(a)) {}
-  STREAMDL_HD Lanes(__m256 l, __m256 h) : low(l), high(h) {}
+  Half() = default;
+  STREAMDL_HD Half(float a) : v(_mm256_set1_ps(a)) {}
+  STREAMDL_HD Half(__m256 a) : v(a) {}
 };
 
-// Lanes 0..3 lie in low, 4..7 in high.
 template <>
-struct Lanes<double> {
-  static constexpr int width = 8;
-  __m256d low, high;
+struct Half<double> {
+  static constexpr int width = 4;
+  __m256d v;
 
   struct Mask {
-    __m256d low, high;
+    __m256d v;
   };
 
-  Lanes() = default;
-  STREAMDL_HD Lanes(double a) : low(_mm256_set1_pd(a)), high(_mm256_set1_pd(a)) {}
-  STREAMDL_HD Lanes(__m256d l, __m256d h) : low(l), high(h) {}
+  Half() = default;
+  STREAMDL_HD Half(double a) : v(_mm256_set1_pd(a)) {}
+  STREAMDL_HD Half(__m256d a) : v(a) {}
 };
 
 template <class T>
-struct NumberOf<Lanes<T>> {
+struct NumberOf<Half<T>> {
   using type = T;
 };
 
-//---------------------------------------------------------------------------- load and store
+STREAMDL_HD Half<float> load_register(const float* p) { return _mm256_loadu_ps(p); }
+STREAMDL_HD Half<double> load_register(const double* p) { return _mm256_loadu_pd(p); }
+STREAMDL_HD void store(float* p, Half<float> a) { _mm256_storeu_ps(p, a.v); }
+STREAMDL_HD void store(double* p, Half<double> a) { _mm256_storeu_pd(p, a.v); }
 
-STREAMDL_HD Lanes<float> load(const float* p) {
-  return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
-}
-STREAMDL_HD Lanes<double> load(const double* p) {
-  return {_mm256_loadu_pd(p), _mm256_loadu_pd(p + 4)};
-}
-STREAMDL_HD void store(float* p, Lanes<float> a) {
-  _mm256_storeu_ps(p, a.low);
-  _mm256_storeu_ps(p + 8, a.high);
-}
-STREAMDL_HD void store(double* p, Lanes<double> a) {
-  _mm256_storeu_pd(p, a.low);
-  _mm256_storeu_pd(p + 4, a.high);
-}
-
-//---------------------------------------------------------------------------- lane by lane
-
-// One function for each of the two types, both halves.
-#define STREAMDL_TWO_ARGUMENTS(name, instruction)                              \
-  STREAMDL_HD Lanes<float> name(Lanes<float> a, Lanes<float> b) {              \
-    return {instruction##_ps(a.low, b.low), instruction##_ps(a.high, b.high)}; \
-  }                                                                            \
-  STREAMDL_HD Lanes<double> name(Lanes<double> a, Lanes<double> b) {           \
-    return {instruction##_pd(a.low, b.low), instruction##_pd(a.high, b.high)}; \
+// One function for each of the two types.
+#define STREAMDL_TWO_ARGUMENTS(name, instruction)                        \
+  STREAMDL_HD Half<float> name(Half<float> a, Half<float> b) {           \
+    return instruction##_ps(a.v, b.v);                                   \
+  }                                                                      \
+  STREAMDL_HD Half<double> name(Half<double> a, Half<double> b) {        \
+    return instruction##_pd(a.v, b.v);                                   \
   }
 STREAMDL_TWO_ARGUMENTS(operator+, _mm256_add)
 STREAMDL_TWO_ARGUMENTS(operator-, _mm256_sub)
@@ -83,13 +71,25 @@ STREAMDL_TWO_ARGUMENTS(min, _mm256_min)
 STREAMDL_TWO_ARGUMENTS(max, _mm256_max)
 #undef STREAMDL_TWO_ARGUMENTS
 
+#define STREAMDL_THREE_ARGUMENTS(name, instruction)                                     \
+  STREAMDL_HD Half<float> name(Half<float> a, Half<float> b, Half<float> c) {           \
+    return instruction##_ps(a.v, b.v, c.v);                                             \
+  }                                                                                     \
+  STREAMDL_HD Half<double> name(Half<double> a, Half<double> b, Half<double> c) {       \
+    return instruction##_pd(a.v, b.v, c.v);                                             \
+  }
+STREAMDL_THREE_ARGUMENTS(fma, _mm256_fmadd)
+STREAMDL_THREE_ARGUMENTS(fnma, _mm256_fnmadd)
+STREAMDL_THREE_ARGUMENTS(fms, _mm256_fmsub)
+#undef STREAMDL_THREE_ARGUMENTS
+
 // Comparisons are false where a lane is NaN, except !=.
-#define STREAMDL_COMPARISON(name, predicate)                                                   \
-  STREAMDL_HD Lanes<float>::Mask name(Lanes<float> a, Lanes<float> b) {                        \
-    return {_mm256_cmp_ps(a.low, b.low, predicate), _mm256_cmp_ps(a.high, b.high, predicate)}; \
-  }                                                                                            \
-  STREAMDL_HD Lanes<double>::Mask name(Lanes<double> a, Lanes<double> b) {                     \
-    return {_mm256_cmp_pd(a.low, b.low, predicate), _mm256_cmp_pd(a.high, b.high, predicate)}; \
+#define STREAMDL_COMPARISON(name, predicate)                               \
+  STREAMDL_HD Half<float>::Mask name(Half<float> a, Half<float> b) {       \
+    return {_mm256_cmp_ps(a.v, b.v, predicate)};                           \
+  }                                                                        \
+  STREAMDL_HD Half<double>::Mask name(Half<double> a, Half<double> b) {    \
+    return {_mm256_cmp_pd(a.v, b.v, predicate)};                           \
   }
 STREAMDL_COMPARISON(operator<, _CMP_LT_OQ)
 STREAMDL_COMPARISON(operator<=, _CMP_LE_OQ)
@@ -99,94 +99,48 @@ STREAMDL_COMPARISON(operator==, _CMP_EQ_OQ)
 STREAMDL_COMPARISON(operator!=, _CMP_NEQ_UQ)
 #undef STREAMDL_COMPARISON
 
-STREAMDL_HD Lanes<float> operator-(Lanes<float> a) {
-  const __m256 sign = _mm256_set1_ps(-0.0f);
-  return {_mm256_xor_ps(a.low, sign), _mm256_xor_ps(a.high, sign)};
+STREAMDL_HD Half<float> operator-(Half<float> a) { return _mm256_xor_ps(a.v, _mm256_set1_ps(-0.0f)); }
+STREAMDL_HD Half<double> operator-(Half<double> a) { return _mm256_xor_pd(a.v, _mm256_set1_pd(-0.0)); }
+STREAMDL_HD Half<float> sqrt(Half<float> a) { return _mm256_sqrt_ps(a.v); }
+STREAMDL_HD Half<double> sqrt(Half<double> a) { return _mm256_sqrt_pd(a.v); }
+STREAMDL_HD Half<float> abs(Half<float> a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v); }
+STREAMDL_HD Half<double> abs(Half<double> a) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0), a.v); }
+STREAMDL_HD Half<float> copysign(Half<float> a, Half<float> b) {
+  return _mm256_or_ps(abs(a).v, _mm256_and_ps(b.v, _mm256_set1_ps(-0.0f)));
 }
-STREAMDL_HD Lanes<double> operator-(Lanes<double> a) {
-  const __m256d sign = _mm256_set1_pd(-0.0);
-  return {_mm256_xor_pd(a.low, sign), _mm256_xor_pd(a.high, sign)};
+STREAMDL_HD Half<double> copysign(Half<double> a, Half<double> b) {
+  return _mm256_or_pd(abs(a).v, _mm256_and_pd(b.v, _mm256_set1_pd(-0.0)));
 }
-STREAMDL_HD Lanes<float> fma(Lanes<float> a, Lanes<float> b, Lanes<float> c) {
-  return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
-}
-STREAMDL_HD Lanes<double> fma(Lanes<double> a, Lanes<double> b, Lanes<double> c) {
-  return {_mm256_fmadd_pd(a.low, b.low, c.low), _mm256_fmadd_pd(a.high, b.high, c.high)};
-}
-STREAMDL_HD Lanes<float> fnma(Lanes<float> a, Lanes<float> b, Lanes<float> c) {
-  return {_mm256_fnmadd_ps(a.low, b.low, c.low), _mm256_fnmadd_ps(a.high, b.high, c.high)};
-}
-STREAMDL_HD Lanes<double> fnma(Lanes<double> a, Lanes<double> b, Lanes<double> c) {
-  return {_mm256_fnmadd_pd(a.low, b.low, c.low), _mm256_fnmadd_pd(a.high, b.high, c.high)};
-}
-STREAMDL_HD Lanes<float> fms(Lanes<float> a, Lanes<float> b, Lanes<float> c) {
-  return {_mm256_fmsub_ps(a.low, b.low, c.low), _mm256_fmsub_ps(a.high, b.high, c.high)};
-}
-STREAMDL_HD Lanes<double> fms(Lanes<double> a, Lanes<double> b, Lanes<double> c) {
-  return {_mm256_fmsub_pd(a.low, b.low, c.low), _mm256_fmsub_pd(a.high, b.high, c.high)};
-}
-STREAMDL_HD Lanes<float> sqrt(Lanes<float> a) {
-  return {_mm256_sqrt_ps(a.low), _mm256_sqrt_ps(a.high)};
-}
-STREAMDL_HD Lanes<double> sqrt(Lanes<double> a) {
-  return {_mm256_sqrt_pd(a.low), _mm256_sqrt_pd(a.high)};
-}
-STREAMDL_HD Lanes<float> abs(Lanes<float> a) {
-  const __m256 sign = _mm256_set1_ps(-0.0f);
-  return {_mm256_andnot_ps(sign, a.low), _mm256_andnot_ps(sign, a.high)};
-}
-STREAMDL_HD Lanes<double> abs(Lanes<double> a) {
-  const __m256d sign = _mm256_set1_pd(-0.0);
-  return {_mm256_andnot_pd(sign, a.low), _mm256_andnot_pd(sign, a.high)};
-}
-STREAMDL_HD Lanes<float> copysign(Lanes<float> a, Lanes<float> b) {
-  const __m256 sign = _mm256_set1_ps(-0.0f);
-  a = abs(a);
-  return {_mm256_or_ps(a.low, _mm256_and_ps(b.low, sign)),
-          _mm256_or_ps(a.high, _mm256_and_ps(b.high, sign))};
-}
-STREAMDL_HD Lanes<double> copysign(Lanes<double> a, Lanes<double> b) {
-  const __m256d sign = _mm256_set1_pd(-0.0);
-  a = abs(a);
-  return {_mm256_or_pd(a.low, _mm256_and_pd(b.low, sign)),
-          _mm256_or_pd(a.high, _mm256_and_pd(b.high, sign))};
-}
-STREAMDL_HD Lanes<float> round(Lanes<float> a) {
-  const Lanes<float> shift = 12582912.0f;
+STREAMDL_HD Half<float> round(Half<float> a) {
+  const Half<float> shift = 12582912.0f;
   return (a + shift) - shift;
 }
-STREAMDL_HD Lanes<double> round(Lanes<double> a) {
-  const Lanes<double> shift = 6755399441055744.0;
+STREAMDL_HD Half<double> round(Half<double> a) {
+  const Half<double> shift = 6755399441055744.0;
   return (a + shift) - shift;
 }
 
-STREAMDL_HD __m256 power_of_two(__m256 shifted) {
-  const __m256i bits = _mm256_add_epi32(_mm256_castps_si256(shifted), _mm256_set1_epi32(127));
-  return _mm256_castsi256_ps(_mm256_slli_epi32(bits, 23));
+STREAMDL_HD Half<float> scale(Half<float> a, Half<float> n) {
+  const __m256i shifted = _mm256_castps_si256((n + Half<float>(12582912.0f)).v);
+  const __m256i bits = _mm256_add_epi32(shifted, _mm256_set1_epi32(127));
+  return a * Half<float>(_mm256_castsi256_ps(_mm256_slli_epi32(bits, 23)));
 }
-STREAMDL_HD __m256d power_of_two(__m256d shifted) {
-  const __m256i bits = _mm256_add_epi64(_mm256_castpd_si256(shifted), _mm256_set1_epi64x(1023));
-  return _mm256_castsi256_pd(_mm256_slli_epi64(bits, 52));
-}
-STREAMDL_HD Lanes<float> scale(Lanes<float> a, Lanes<float> n) {
-  const Lanes<float> shifted = n + Lanes<float>(12582912.0f);
-  return a * Lanes<float>(power_of_two(shifted.low), power_of_two(shifted.high));
-}
-STREAMDL_HD Lanes<double> scale(Lanes<double> a, Lanes<double> n) {
-  const Lanes<double> shifted = n + Lanes<double>(6755399441055744.0);
-  return a * Lanes<double>(power_of_two(shifted.low), power_of_two(shifted.high));
+STREAMDL_HD Half<double> scale(Half<double> a, Half<double> n) {
+  const __m256i shifted = _mm256_castpd_si256((n + Half<double>(6755399441055744.0)).v);
+  const __m256i bits = _mm256_add_epi64(shifted, _mm256_set1_epi64x(1023));
+  return a * Half<double>(_mm256_castsi256_pd(_mm256_slli_epi64(bits, 52)));
 }
 
-STREAMDL_HD __m256 split_half(__m256 a, __m256& n) {
+STREAMDL_HD Half<float> split(Half<float> a, Half<float>& n) {
   const __m256i root = _mm256_set1_epi32(0x3f3504f3);
-  const __m256i bits = _mm256_sub_epi32(_mm256_castps_si256(a), root);
+  const __m256i bits = _mm256_sub_epi32(_mm256_castps_si256(a.v), root);
   n = _mm256_cvtepi32_ps(_mm256_srai_epi32(bits, 23));
   const __m256i fraction = _mm256_and_si256(bits, _mm256_set1_epi32(0x007fffff));
   return _mm256_castsi256_ps(_mm256_add_epi32(fraction, root));
 }
-STREAMDL_HD __m256d split_half(__m256d a, __m256d& n) {
+STREAMDL_HD Half<double> split(Half<double> a, Half<double>& n) {
   const __m256i root = _mm256_set1_epi64x(0x3fe6a09e667f3bcd);
-  const __m256i bits = _mm256_sub_epi64(_mm256_castpd_si256(a), root);
+  const __m256i bits = _mm256_sub_epi64(_mm256_castpd_si256(a.v), root);
   // AVX2 cannot convert 64-bit integers: flip the sign bit of the 12-bit exponent, write it into
   // the fraction of 2^52 and subtract both offsets again.
   const __m256i biased =
@@ -196,52 +150,123 @@ STREAMDL_HD __m256d split_half(__m256d a, __m256d& n) {
   const __m256i fraction = _mm256_and_si256(bits, _mm256_set1_epi64x(0x000fffffffffffff));
   return _mm256_castsi256_pd(_mm256_add_epi64(fraction, root));
 }
-STREAMDL_HD Lanes<float> split(Lanes<float> a, Lanes<float>& n) {
-  return {split_half(a.low, n.low), split_half(a.high, n.high)};
-}
-STREAMDL_HD Lanes<double> split(Lanes<double> a, Lanes<double>& n) {
-  return {split_half(a.low, n.low), split_half(a.high, n.high)};
-}
 
-//---------------------------------------------------------------------------- masks
-
-STREAMDL_HD Lanes<float> select(Lanes<float>::Mask m, Lanes<float> a, Lanes<float> b) {
-  return {_mm256_blendv_ps(b.low, a.low, m.low), _mm256_blendv_ps(b.high, a.high, m.high)};
+STREAMDL_HD Half<float> select(Half<float>::Mask m, Half<float> a, Half<float> b) {
+  return _mm256_blendv_ps(b.v, a.v, m.v);
 }
-STREAMDL_HD Lanes<double> select(Lanes<double>::Mask m, Lanes<double> a, Lanes<double> b) {
-  return {_mm256_blendv_pd(b.low, a.low, m.low), _mm256_blendv_pd(b.high, a.high, m.high)};
+STREAMDL_HD Half<double> select(Half<double>::Mask m, Half<double> a, Half<double> b) {
+  return _mm256_blendv_pd(b.v, a.v, m.v);
+}
+STREAMDL_HD Half<float>::Mask operator&(Half<float>::Mask a, Half<float>::Mask b) {
+  return {_mm256_and_ps(a.v, b.v)};
+}
+STREAMDL_HD Half<double>::Mask operator&(Half<double>::Mask a, Half<double>::Mask b) {
+  return {_mm256_and_pd(a.v, b.v)};
+}
+STREAMDL_HD Half<float>::Mask operator|(Half<float>::Mask a, Half<float>::Mask b) {
+  return {_mm256_or_ps(a.v, b.v)};
+}
+STREAMDL_HD Half<double>::Mask operator|(Half<double>::Mask a, Half<double>::Mask b) {
+  return {_mm256_or_pd(a.v, b.v)};
 }
 // Bit i is lane i.
-STREAMDL_HD uint32_t to_bits(Lanes<float>::Mask m) {
-  return (uint32_t)_mm256_movemask_ps(m.low) | (uint32_t)_mm256_movemask_ps(m.high) << 8;
+STREAMDL_HD uint32_t to_bits(Half<float>::Mask m) { return (uint32_t)_mm256_movemask_ps(m.v); }
+STREAMDL_HD uint32_t to_bits(Half<double>::Mask m) { return (uint32_t)_mm256_movemask_pd(m.v); }
+STREAMDL_HD bool any(Half<float>::Mask m) { return to_bits(m) != 0; }
+STREAMDL_HD bool any(Half<double>::Mask m) { return to_bits(m) != 0; }
+STREAMDL_HD bool all(Half<float>::Mask m) { return to_bits(m) == 0xff; }
+STREAMDL_HD bool all(Half<double>::Mask m) { return to_bits(m) == 0xf; }
+
+//---------------------------------------------------------------------------- two registers
+
+// The lower lanes lie in low, the upper ones in high.
+template <class T>
+struct Lanes {
+  static constexpr int width = 2 * Half<T>::width;
+  Half<T> low, high;
+
+  struct Mask {
+    typename Half<T>::Mask low, high;
+  };
+
+  Lanes() = default;
+  STREAMDL_HD Lanes(T a) : low(a), high(a) {}
+  STREAMDL_HD Lanes(Half<T> l, Half<T> h) : low(l), high(h) {}
+};
+
+template <class T>
+struct NumberOf<Lanes<T>> {
+  using type = T;
+};
+
+template <class T>
+using Register = Half<T>;
+template <class T>
+STREAMDL_HD Lanes<T> join(const Half<T> (&halves)[2]) {
+  return {halves[0], halves[1]};
 }
-STREAMDL_HD uint32_t to_bits(Lanes<double>::Mask m) {
-  return (uint32_t)_mm256_movemask_pd(m.low) | (uint32_t)_mm256_movemask_pd(m.high) << 4;
+
+template <class T>
+STREAMDL_HD Lanes<T> load(const T* p) {
+  return {load_register(p), load_register(p + Half<T>::width)};
 }
-STREAMDL_HD bool any(Lanes<float>::Mask m) {
-  return _mm256_movemask_ps(_mm256_or_ps(m.low, m.high)) != 0;
+template <class T>
+STREAMDL_HD void store(T* p, Lanes<T> a) {
+  store(p, a.low);
+  store(p + Half<T>::width, a.high);
 }
-STREAMDL_HD bool any(Lanes<double>::Mask m) {
-  return _mm256_movemask_pd(_mm256_or_pd(m.low, m.high)) != 0;
-}
-STREAMDL_HD bool all(Lanes<float>::Mask m) {
-  return _mm256_movemask_ps(_mm256_and_ps(m.low, m.high)) == 0xff;
-}
-STREAMDL_HD bool all(Lanes<double>::Mask m) {
-  return _mm256_movemask_pd(_mm256_and_pd(m.low, m.high)) == 0xf;
-}
+
+#define STREAMDL_BOTH(T)                                                                                            \
+  STREAMDL_HD Lanes<T> operator+(Lanes<T> a, Lanes<T> b) { return {a.low + b.low, a.high + b.high}; }               \
+  STREAMDL_HD Lanes<T> operator-(Lanes<T> a, Lanes<T> b) { return {a.low - b.low, a.high - b.high}; }               \
+  STREAMDL_HD Lanes<T> operator*(Lanes<T> a, Lanes<T> b) { return {a.low * b.low, a.high * b.high}; }               \
+  STREAMDL_HD Lanes<T> operator/(Lanes<T> a, Lanes<T> b) { return {a.low / b.low, a.high / b.high}; }               \
+  STREAMDL_HD Lanes<T> operator-(Lanes<T> a) { return {-a.low, -a.high}; }                                          \
+  STREAMDL_HD Lanes<T> min(Lanes<T> a, Lanes<T> b) { return {min(a.low, b.low), min(a.high, b.high)}; }             \
+  STREAMDL_HD Lanes<T> max(Lanes<T> a, Lanes<T> b) { return {max(a.low, b.low), max(a.high, b.high)}; }             \
+  STREAMDL_HD Lanes<T> sqrt(Lanes<T> a) { return {sqrt(a.low), sqrt(a.high)}; }                                     \
+  STREAMDL_HD Lanes<T> abs(Lanes<T> a) { return {abs(a.low), abs(a.high)}; }                                        \
+  STREAMDL_HD Lanes<T> round(Lanes<T> a) { return {round(a.low), round(a.high)}; }                                  \
+  STREAMDL_HD Lanes<T> copysign(Lanes<T> a, Lanes<T> b) { return {copysign(a.low, b.low), copysign(a.high, b.high)}; } \
+  STREAMDL_HD Lanes<T> scale(Lanes<T> a, Lanes<T> n) { return {scale(a.low, n.low), scale(a.high, n.high)}; }       \
+  STREAMDL_HD Lanes<T> split(Lanes<T> a, Lanes<T>& n) { return {split(a.low, n.low), split(a.high, n.high)}; }      \
+  STREAMDL_HD Lanes<T> fma(Lanes<T> a, Lanes<T> b, Lanes<T> c) {                                                    \
+    return {fma(a.low, b.low, c.low), fma(a.high, b.high, c.high)};                                                 \
+  }                                                                                                                 \
+  STREAMDL_HD Lanes<T> fnma(Lanes<T> a, Lanes<T> b, Lanes<T> c) {                                                   \
+    return {fnma(a.low, b.low, c.low), fnma(a.high, b.high, c.high)};                                               \
+  }                                                                                                                 \
+  STREAMDL_HD Lanes<T> fms(Lanes<T> a, Lanes<T> b, Lanes<T> c) {                                                    \
+    return {fms(a.low, b.low, c.low), fms(a.high, b.high, c.high)};                                                 \
+  }                                                                                                                 \
+  STREAMDL_HD Lanes<T>::Mask operator<(Lanes<T> a, Lanes<T> b) { return {a.low < b.low, a.high < b.high}; }         \
+  STREAMDL_HD Lanes<T>::Mask operator<=(Lanes<T> a, Lanes<T> b) { return {a.low <= b.low, a.high <= b.high}; }      \
+  STREAMDL_HD Lanes<T>::Mask operator>(Lanes<T> a, Lanes<T> b) { return {a.low > b.low, a.high > b.high}; }         \
+  STREAMDL_HD Lanes<T>::Mask operator>=(Lanes<T> a, Lanes<T> b) { return {a.low >= b.low, a.high >= b.high}; }      \
+  STREAMDL_HD Lanes<T>::Mask operator==(Lanes<T> a, Lanes<T> b) { return {a.low == b.low, a.high == b.high}; }      \
+  STREAMDL_HD Lanes<T>::Mask operator!=(Lanes<T> a, Lanes<T> b) { return {a.low != b.low, a.high != b.high}; }      \
+  STREAMDL_HD Lanes<T>::Mask operator&(Lanes<T>::Mask a, Lanes<T>::Mask b) { return {a.low & b.low, a.high & b.high}; } \
+  STREAMDL_HD Lanes<T> select(Lanes<T>::Mask m, Lanes<T> a, Lanes<T> b) {                                           \
+    return {select(m.low, a.low, b.low), select(m.high, a.high, b.high)};                                           \
+  }                                                                                                                 \
+  STREAMDL_HD uint32_t to_bits(Lanes<T>::Mask m) { return to_bits(m.low) | to_bits(m.high) << Half<T>::width; }     \
+  STREAMDL_HD bool any(Lanes<T>::Mask m) { return any(m.low | m.high); }                                            \
+  STREAMDL_HD bool all(Lanes<T>::Mask m) { return all(m.low & m.high); }
+STREAMDL_BOTH(float)
+STREAMDL_BOTH(double)
+#undef STREAMDL_BOTH
 
 //---------------------------------------------------------------------------- across lanes
 
 // The fixed tree: lane i + lane i + width/2, then width/4, ... On every instruction set.
 STREAMDL_HD float sum(Lanes<float> a) {
-  const __m256 eight = _mm256_add_ps(a.low, a.high);
+  const __m256 eight = (a.low + a.high).v;
   const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
   const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 STREAMDL_HD double sum(Lanes<double> a) {
-  const __m256d four = _mm256_add_pd(a.low, a.high);
+  const __m256d four = (a.low + a.high).v;
   const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
   return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
@@ -255,8 +280,8 @@ STREAMDL_HD __m256d sum_halves(__m256d a, __m256d b) {
 }
 STREAMDL_HD void sum4(Lanes<float> a, Lanes<float> b, Lanes<float> c, Lanes<float> d,
                       float (&out)[4]) {
-  const __m256 ab = sum_halves(_mm256_add_ps(a.low, a.high), _mm256_add_ps(b.low, b.high));
-  const __m256 cd = sum_halves(_mm256_add_ps(c.low, c.high), _mm256_add_ps(d.low, d.high));
+  const __m256 ab = sum_halves((a.low + a.high).v, (b.low + b.high).v);
+  const __m256 cd = sum_halves((c.low + c.high).v, (d.low + d.high).v);
   // a0+a2 c0+c2 a1+a3 c1+c3 | the same of b and d
   const __m256 two = _mm256_add_ps(_mm256_unpacklo_ps(ab, cd), _mm256_unpackhi_ps(ab, cd));
   const __m128 ac = _mm256_castps256_ps128(two);
@@ -265,21 +290,21 @@ STREAMDL_HD void sum4(Lanes<float> a, Lanes<float> b, Lanes<float> c, Lanes<floa
 }
 STREAMDL_HD void sum4(Lanes<double> a, Lanes<double> b, Lanes<double> c, Lanes<double> d,
                       double (&out)[4]) {
-  const __m256d ab = sum_halves(_mm256_add_pd(a.low, a.high), _mm256_add_pd(b.low, b.high));
-  const __m256d cd = sum_halves(_mm256_add_pd(c.low, c.high), _mm256_add_pd(d.low, d.high));
+  const __m256d ab = sum_halves((a.low + a.high).v, (b.low + b.high).v);
+  const __m256d cd = sum_halves((c.low + c.high).v, (d.low + d.high).v);
   // a c | b d
   const __m256d acbd = _mm256_add_pd(_mm256_unpacklo_pd(ab, cd), _mm256_unpackhi_pd(ab, cd));
   _mm256_storeu_pd(out, _mm256_permute4x64_pd(acbd, 0xd8));
 }
 
 STREAMDL_HD float maximum(Lanes<float> a) {
-  const __m256 eight = _mm256_max_ps(a.low, a.high);
+  const __m256 eight = max(a.low, a.high).v;
   const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
   const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 STREAMDL_HD double maximum(Lanes<double> a) {
-  const __m256d four = _mm256_max_pd(a.low, a.high);
+  const __m256d four = max(a.low, a.high).v;
   const __m128d two = _mm_max_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
   return _mm_cvtsd_f64(_mm_max_sd(two, _mm_unpackhi_pd(two, two)));
 }
@@ -315,16 +340,16 @@ STREAMDL_HD Words multiply(Words a, uint32_t b, Words& high) {
   return {multiply_half(a.low, factor, high.low), multiply_half(a.high, factor, high.high)};
 }
 STREAMDL_HD Lanes<float> to_unit(Words a) {
-  const Lanes<float> whole = {_mm256_cvtepi32_ps(_mm256_srli_epi32(a.low, 8)),
-                              _mm256_cvtepi32_ps(_mm256_srli_epi32(a.high, 8))};
+  const Lanes<float> whole(Half<float>(_mm256_cvtepi32_ps(_mm256_srli_epi32(a.low, 8))),
+                           Half<float>(_mm256_cvtepi32_ps(_mm256_srli_epi32(a.high, 8))));
   return whole * Lanes<float>(0x1p-24f);
 }
 
 STREAMDL_HD void widen(Lanes<float> a, Lanes<double>& first, Lanes<double>& second) {
-  first = {_mm256_cvtps_pd(_mm256_castps256_ps128(a.low)),
-           _mm256_cvtps_pd(_mm256_extractf128_ps(a.low, 1))};
-  second = {_mm256_cvtps_pd(_mm256_castps256_ps128(a.high)),
-            _mm256_cvtps_pd(_mm256_extractf128_ps(a.high, 1))};
+  first = {_mm256_cvtps_pd(_mm256_castps256_ps128(a.low.v)),
+           _mm256_cvtps_pd(_mm256_extractf128_ps(a.low.v, 1))};
+  second = {_mm256_cvtps_pd(_mm256_castps256_ps128(a.high.v)),
+            _mm256_cvtps_pd(_mm256_extractf128_ps(a.high.v, 1))};
 }
 
 STREAMDL_END

@@ -178,6 +178,12 @@ STREAMDL_HD Lanes<double> select(Lanes<double>::Mask m, Lanes<double> a, Lanes<d
   return _mm512_mask_blend_pd(m.bits, b.all, a.all);
 }
 // Bit i is lane i.
+STREAMDL_HD Lanes<float>::Mask operator&(Lanes<float>::Mask a, Lanes<float>::Mask b) {
+  return {_kand_mask16(a.bits, b.bits)};
+}
+STREAMDL_HD Lanes<double>::Mask operator&(Lanes<double>::Mask a, Lanes<double>::Mask b) {
+  return {_kand_mask8(a.bits, b.bits)};
+}
 STREAMDL_HD uint32_t to_bits(Lanes<float>::Mask m) { return m.bits; }
 STREAMDL_HD uint32_t to_bits(Lanes<double>::Mask m) { return m.bits; }
 STREAMDL_HD bool any(Lanes<float>::Mask m) { return m.bits != 0; }

@@ -121,6 +121,12 @@ STREAMDL_HD Lanes<double>::Mask operator!=(Lanes<double> a, Lanes<double> b) {
   STREAMDL_PARTS(Lanes<double>::Mask, veorq_u64(ones, vceqq_f64(a.part[k], b.part[k])));
 }
 
+STREAMDL_HD Lanes<float>::Mask operator&(Lanes<float>::Mask a, Lanes<float>::Mask b) {
+  STREAMDL_PARTS(Lanes<float>::Mask, vandq_u32(a.part[k], b.part[k]));
+}
+STREAMDL_HD Lanes<double>::Mask operator&(Lanes<double>::Mask a, Lanes<double>::Mask b) {
+  STREAMDL_PARTS(Lanes<double>::Mask, vandq_u64(a.part[k], b.part[k]));
+}
 STREAMDL_HD Lanes<float> select(Lanes<float>::Mask m, Lanes<float> a, Lanes<float> b) {
   STREAMDL_PARTS(Lanes<float>, vbslq_f32(m.part[k], a.part[k], b.part[k]));
 }

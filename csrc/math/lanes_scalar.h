@@ -82,6 +82,15 @@ template <class T> STREAMDL_PLAIN typename Lanes<T>::Mask operator>=(Lanes<T> a,
 template <class T> STREAMDL_PLAIN typename Lanes<T>::Mask operator==(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH_MASK(a.lane[i] == b.lane[i]); }
 template <class T> STREAMDL_PLAIN typename Lanes<T>::Mask operator!=(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH_MASK(a.lane[i] != b.lane[i]); }
 
+STREAMDL_PLAIN Lanes<float>::Mask operator&(Lanes<float>::Mask a, Lanes<float>::Mask b) {
+  for (int i = 0; i < 16; ++i) a.lane[i] = a.lane[i] && b.lane[i];
+  return a;
+}
+STREAMDL_PLAIN Lanes<double>::Mask operator&(Lanes<double>::Mask a, Lanes<double>::Mask b) {
+  for (int i = 0; i < 8; ++i) a.lane[i] = a.lane[i] && b.lane[i];
+  return a;
+}
+
 #undef STREAMDL_EACH
 #undef STREAMDL_EACH_MASK
 

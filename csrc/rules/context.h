@@ -1,7 +1,7 @@
 // What an update rule sees of the step it belongs to: the gradient, the decay, the hyper-parameters.
 #pragma once
 
-#include "math/number.h"
+#include "math/elementary.h"
 #include "rules/table.h"
 
 STREAMDL_BEGIN
@@ -24,18 +24,28 @@ struct Stored {
 };
 
 // Hyper-parameters as lanes, the bias corrections of this weight, and the two common decays.
-template <class V, int kHypers, bool kDecay>
+//
+// A quick context takes the increment of a logarithm for small, as it mostly is, and says afterwards where
+// that holds; an update has one at most.
+template <class V, int kHypers, bool kDecay, bool kQuick>
 struct Context {
   static constexpr bool decays = kDecay;
   V hyper[kHypers];
   V weight_decay, decoupled_weight_decay;
   V correction[2];  // 1 / (1 - beta^t) with t the number of updates since the weight was drawn
+  V growth, step;   // of the logarithm that was taken to be small
 
   // g with the L2 term.
   template <class G>
   STREAMDL_HD V gradient(const G& g, V w) const {
     if constexpr (kDecay) return fma(weight_decay, w, g.value());
     return g.value();
+  }
+  // a e^(c y), where c y is a step of ln a and c the same for all weights.
+  STREAMDL_HD V grown(V a, V c, V y) {
+    if constexpr (!kQuick || !is_single<V>) return STREAMDL_ISA::grown(a, c, y);
+    growth = c, step = y;
+    return grown_a_little(a, c, y);
   }
   // w after the decoupled decay at this step size.
   STREAMDL_HD V decayed(V w, V step_size) const {

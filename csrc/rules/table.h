@@ -26,7 +26,13 @@ struct Field {
   const char* name;
   int start;            // index of the hyper-parameter it starts at, or kStartsAtZero; also after regeneration
   const char* meaning;  // one line
+  // Whether the weight is not finite either where this field is not: then looking at the weight is enough.
+  bool shows_in_weight = false;
 };
+
+// A rule with fields bounds what an update does (`bound`, see kernels.h). Bounds are kept below kSmall, and
+// take the rounding of the update into account by kRounding.
+inline constexpr double kSmall = 1e30, kRounding = 1 + 1e-6;
 
 // What a rule says of itself, for the documentation.
 struct Description {

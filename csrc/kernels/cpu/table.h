@@ -8,7 +8,7 @@
 
 STREAMDL_BEGIN
 
-// The sixteen modes of a rule. Incoming sums imply outgoing ones, so a quarter of them coincide.
+// The modes of a rule. Incoming sums imply outgoing ones, so a quarter of them coincide.
 template <class Rule, class T>
 constexpr RuleKernels<T> rule_kernels() {
   RuleKernels<T> k{};
@@ -18,6 +18,11 @@ constexpr RuleKernels<T> rule_kernels() {
   STREAMDL_MODE(8) STREAMDL_MODE(9) STREAMDL_MODE(10) STREAMDL_MODE(11)
   STREAMDL_MODE(12) STREAMDL_MODE(13) STREAMDL_MODE(14) STREAMDL_MODE(15)
 #undef STREAMDL_MODE
+  // Decay and incoming sums are rare enough for every value to be looked at.
+#define STREAMDL_BOUNDED(m) k.update[(m) | kBounded] = &update<Rule, Rule::field_count && !kPlain ? (m) | kBounded : (m), T>;
+  STREAMDL_BOUNDED(0) STREAMDL_BOUNDED(1) STREAMDL_BOUNDED(4) STREAMDL_BOUNDED(5)
+#undef STREAMDL_BOUNDED
+  if constexpr (Rule::field_count > 0) k.bound = &Rule::bound;
   k.update_stored[0] = &update_stored<Rule, false, T>;
   k.update_stored[1] = &update_stored<Rule, true, T>;
   return k;

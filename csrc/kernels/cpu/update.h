@@ -14,12 +14,9 @@ inline constexpr int kRowsPerPass = Rule::field_count ? 1 : kMode & (kOutgoingSu
 template <class Rule>
 inline constexpr int kHypersOf = sizeof(Rule::hypers) / sizeof(Rule::hypers[0]);
 
-template <class Rule, bool kDecay, class V>
-using ContextOf = Context<V, kHypersOf<Rule>, kDecay>;
-
-template <class Rule, bool kDecay, class V>
-STREAMDL_HD ContextOf<Rule, kDecay, V> make_context(const double* hyper) {
-  ContextOf<Rule, kDecay, V> c;
+template <class Rule, bool kDecay, bool kQuick, class V>
+STREAMDL_HD Context<V, kHypersOf<Rule>, kDecay, kQuick> make_context(const double* hyper) {
+  Context<V, kHypersOf<Rule>, kDecay, kQuick> c;
   using T = Number<V>;
   for (int i = 0; i < kHypersOf<Rule>; ++i) c.hyper[i] = V((T)hyper[i]);
   c.weight_decay = V((T)hyper[kHypersOf<Rule>]);
@@ -28,151 +25,201 @@ STREAMDL_HD ContextOf<Rule, kDecay, V> make_context(const double* hyper) {
   return c;
 }
 
-// One vector of weights at `p`, its fields `columns` further on each. Rules without fields are bounded by
-// the learner beforehand. For the others one comparison sees that all is finite and |w| within the limit;
-// past it, a weight whose new value or field is not finite keeps all its old ones, and is counted.
-template <class Rule, class V, class T, class G, class C>
-STREAMDL_HD V update_vector(T* p, ptrdiff_t columns, V w, const G& g, V d, const C& c, V limit, T& largest,
-                            uint64_t& cancelled) {
-  if constexpr (Rule::field_count == 0) {
+// w, and NaN where a field is not finite; without `kAll`, the fields that the weight shows are left out.
+template <class Rule, bool kAll, class V>
+STREAMDL_HD V with_fields(V w, const V* f) {
+  for (int k = 0; k < Rule::field_count; ++k)
+    if (kAll || !Rule::fields[k].shows_in_weight) w = fma(f[k], V(0), w);
+  return w;
+}
+
+// The update of one register of weights at `p`, their fields `columns` further on each. False, and nothing
+// written, where the quick formulas do not hold, a value is not finite or |w| exceeds the limit; a bounded
+// update was known beforehand to do.
+template <class Rule, bool kBounded, class V, class T, class G, class C>
+STREAMDL_HD bool update_quickly(T* p, ptrdiff_t columns, V& w, const G& g, V d, C& c, V limit) {
+  if constexpr (Rule::field_count == 0) {  // bounded by the learner beforehand
     Rule::apply(w, g, d, (V*)nullptr, c);
   } else {
-    constexpr int kFields = Rule::field_count;
-    V before[kFields], f[kFields];
-    for (int k = 0; k < kFields; ++k) f[k] = before[k] = load(p + (k + 1) * columns);
-    const V old = w;
+    V f[Rule::field_count];
+    for (int k = 0; k < Rule::field_count; ++k) f[k] = load_register(p + (k + 1) * columns);
     Rule::apply(w, g, d, f, c);
-    V zero = f[0] * V(0);
-    for (int k = 1; k < kFields; ++k) zero = fma(f[k], V(0), zero);
-    if (!all(abs(w) + zero <= limit)) [[unlikely]] {
-      const auto sound = w * V(0) + zero == V(0);
-      w = select(sound, w, old);
-      for (int k = 0; k < kFields; ++k) f[k] = select(sound, f[k], before[k]);
-      cancelled += (uint64_t)(V::width - __builtin_popcount(to_bits(sound)));
-      largest = max(maximum(abs(w)), largest);
+    if constexpr (!kBounded) {
+      auto fits = with_fields<Rule, false>(abs(w), f) <= limit;
+      if constexpr (Rule::uses_exponential && is_single<V>) fits = fits & grows_a_little(c.growth, c.step);
+      if (!all(fits)) [[unlikely]]
+        return false;
     }
-    for (int k = 0; k < kFields; ++k) store(p + (k + 1) * columns, f[k]);
+    for (int k = 0; k < Rule::field_count; ++k) store(p + (k + 1) * columns, f[k]);
+  }
+  store(p, w);
+  return true;
+}
+
+// The same with the full formulas; returns the new weights. A weight whose new value or field is not finite
+// keeps all its old ones, and is counted.
+template <class Rule, class V, class T, class G, class C>
+STREAMDL_HD V update_carefully(T* p, ptrdiff_t columns, const G& g, V d, C& c, uint64_t& cancelled) {
+  const V old = load_register(p);
+  V w = old, f[Rule::field_count + 1];
+  for (int k = 0; k < Rule::field_count; ++k) f[k] = load_register(p + (k + 1) * columns);
+  Rule::apply(w, g, d, f, c);
+  if constexpr (Rule::field_count > 0) {
+    const auto sound = with_fields<Rule, true>(w * V(0), f) == V(0);
+    w = select(sound, w, old);
+    for (int k = 0; k < Rule::field_count; ++k) {
+      T* field = p + (k + 1) * columns;
+      store(field, select(sound, f[k], load_register(field)));
+    }
+    cancelled += (uint64_t)(V::width - __builtin_popcount(to_bits(sound)));
   }
   store(p, w);
   return w;
 }
 
-template <class Rule, unsigned kMode, int kRows, bool kStreaming, class T>
-STREAMDL_HD void update_rows(UpdateArgs<T>& a, ContextOf<Rule, (kMode & kDecay) != 0, Lanes<T>> c,
-                             const int32_t* rows, bool more, T& largest) {
-  const ptrdiff_t columns = a.columns;
-  const T* const deltas = a.delta;
-  const T* const sensitivities = a.sensitivity;
-  uint64_t cancelled = 0;
-  using V = Lanes<T>;
-  constexpr bool propagate = kMode & kPropagate;
-  constexpr bool incoming = kMode & kIncomingSums;
-  constexpr bool outgoing = (kMode & kOutgoingSums) || incoming;
-  const V limit(a.limit);
-  V x[kRows], square[kRows], dot[kRows], squared_dot[kRows], total[kRows];
-  T* row[kRows];
-  const T* next[kRows];
-  V row_correction[kRows][kMaxClocks];
-  for (int r = 0; r < kRows; ++r) {
-    x[r] = V(a.x[rows[r]]);
-    square[r] = x[r] * x[r];
-    dot[r] = squared_dot[r] = total[r] = V(0);
-    row[r] = a.weights + rows[r] * a.row_stride;
-    next[r] = kStreaming && more ? a.weights + rows[r + kRows] * a.row_stride : row[r];
-    for (int k = 0; k < Rule::clock_count; ++k)
-      row_correction[r][k] = V(a.row_correction[k] ? a.row_correction[k][rows[r]] : T(1));
-  }
-  for (ptrdiff_t j = 0; j < columns; j += V::width) {
-    const V delta = load(deltas + j);
-    V s(0), change(0);
-    if constexpr (Rule::uses_sensitivity) s = load(sensitivities + j);
-#pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) {
-      if constexpr (kStreaming) __builtin_prefetch(next[r] + j, 1);
-      const V old = load(row[r] + j);
-      if constexpr (propagate) {
-        dot[r] = fma(old, delta, dot[r]);
-        if constexpr (Rule::uses_sensitivity) squared_dot[r] = fma(old * old, s, squared_dot[r]);
-      }
-      for (int k = 0; k < Rule::clock_count; ++k)
-        c.correction[k] = max(row_correction[r][k], load(a.column_correction[k] + j));
-      const V w = update_vector<Rule>(row[r] + j, columns, old, OuterProduct<V>{x[r], delta},
-                                      square[r] * s, c, limit, largest, cancelled);
-      if constexpr (outgoing) total[r] = total[r] + abs(w);
-      if constexpr (incoming) change = change + (abs(w) - abs(old));
-    }
-    if constexpr (incoming) store(a.incoming_change + j, load(a.incoming_change + j) + change);
-  }
-  a.cancelled += cancelled;
-  // Four sums at a time, for the rows that there are.
-  T out[4];
-  const V none(0);
-  if constexpr (propagate) {
-    sum4(dot[0], kRows > 1 ? dot[kRows > 1] : none, kRows > 2 ? dot[kRows > 2 ? 2 : 0] : none,
-         kRows > 3 ? dot[kRows > 3 ? 3 : 0] : none, out);
-    for (int r = 0; r < kRows; ++r) a.input_delta[rows[r]] = out[r];
-    if constexpr (Rule::uses_sensitivity)
-      for (int r = 0; r < kRows; ++r) a.input_sensitivity[rows[r]] = sum(squared_dot[r]);
-  }
-  if constexpr (outgoing) {
-    sum4(total[0], kRows > 1 ? total[kRows > 1] : none, kRows > 2 ? total[kRows > 2 ? 2 : 0] : none,
-         kRows > 3 ? total[kRows > 3 ? 3 : 0] : none, out);
-    for (int r = 0; r < kRows; ++r) a.outgoing_sum[rows[r]] = out[r];
-  }
+template <class V, class T>
+STREAMDL_HD T largest_of(V w, T least) {
+  T lane[V::width];
+  store(lane, abs(w));
+  for (T each : lane) least = max(each, least);
+  return least;
+}
+
+// Row -1 is the bias, whose input is 1 and has been there from the start.
+template <class Rule, bool kDecay, class T>
+STREAMDL_COLD void repair(UpdateArgs<T>& a, T* p, int row, ptrdiff_t j) {
+  using V = Register<T>;
+  auto c = make_context<Rule, kDecay, false, V>(a.hyper);
+  const T x = row < 0 ? T(1) : a.x[row];
+  for (int k = 0; k < Rule::clock_count; ++k)
+    c.correction[k] = max(V(row < 0 ? T(1) : a.row_correction[k][row]), load_register(a.column_correction[k] + j));
+  const V d = Rule::uses_sensitivity ? V(x * x) * load_register(a.sensitivity + j) : V(0);
+  const OuterProduct<V> g{V(x), load_register(a.delta + j)};
+  a.largest = largest_of(update_carefully<Rule>(p, a.columns, g, d, c, a.cancelled), a.largest);
 }
 
 template <class Rule, unsigned kMode, int kRows, bool kStreaming, class T, class C>
-STREAMDL_HD int update_groups(UpdateArgs<T>& a, const C& c, T& largest) {
+STREAMDL_HD void update_rows(UpdateArgs<T>& a, C& c, const int32_t* rows, bool more) {
+  using V = Register<T>;
+  constexpr int kPieces = Lanes<T>::width / V::width;
+  constexpr bool propagate = kMode & kPropagate, bounded = kMode & kBounded;
+  constexpr bool incoming = kMode & kIncomingSums;
+  constexpr bool outgoing = (kMode & kOutgoingSums) || incoming;
+  const ptrdiff_t columns = a.columns;
+  const T* const deltas = a.delta;
+  const T* const sensitivities = a.sensitivity;
+  T* const changes = a.incoming_change;
+  const T* column_correction[kMaxClocks];
+  for (int k = 0; k < Rule::clock_count; ++k) column_correction[k] = a.column_correction[k];
+  const V limit(a.limit);
+  V x[kRows], square[kRows], row_correction[kRows][kMaxClocks];
+  V dot[kRows][kPieces], squared_dot[kRows][kPieces], total[kRows][kPieces];
+  T* row[kRows];
+  const T* next[kRows];
+  for (int r = 0; r < kRows; ++r) {
+    x[r] = V(a.x[rows[r]]);
+    square[r] = x[r] * x[r];
+    for (int i = 0; i < kPieces; ++i) dot[r][i] = squared_dot[r][i] = total[r][i] = V(0);
+    row[r] = a.weights + rows[r] * a.row_stride;
+    next[r] = kStreaming && more ? a.weights + rows[r + kRows] * a.row_stride : row[r];
+    for (int k = 0; k < Rule::clock_count; ++k) row_correction[r][k] = V(a.row_correction[k][rows[r]]);
+  }
+  for (ptrdiff_t j = 0; j < columns; j += Lanes<T>::width) {
+    if constexpr (kStreaming)
+      for (int r = 0; r < kRows; ++r)
+        for (int k = 0; k <= Rule::field_count; ++k) __builtin_prefetch(next[r] + k * columns + j, 1);
+#pragma GCC unroll 2
+    for (int i = 0; i < kPieces; ++i) {
+      const ptrdiff_t at = j + i * V::width;
+      const V delta = load_register(deltas + at);
+      V s(0), change(0);
+      if constexpr (Rule::uses_sensitivity) s = load_register(sensitivities + at);
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r) {
+        const V old = load_register(row[r] + at);
+        if constexpr (propagate) {
+          dot[r][i] = fma(old, delta, dot[r][i]);
+          if constexpr (Rule::uses_sensitivity) squared_dot[r][i] = fma(old * old, s, squared_dot[r][i]);
+        }
+        for (int k = 0; k < Rule::clock_count; ++k)
+          c.correction[k] = max(row_correction[r][k], load_register(column_correction[k] + at));
+        V w = old;
+        if (!update_quickly<Rule, bounded>(row[r] + at, columns, w, OuterProduct<V>{x[r], delta}, square[r] * s, c, limit))
+            [[unlikely]] {
+          repair<Rule, C::decays>(a, row[r] + at, rows[r], at);
+          w = load_register(row[r] + at);
+        }
+        if constexpr (outgoing) total[r][i] = total[r][i] + abs(w);
+        if constexpr (incoming) change = change + (abs(w) - abs(old));
+      }
+      if constexpr (incoming) store(changes + at, load_register(changes + at) + change);
+    }
+  }
+  // What the rows summed, up to four sums at a time.
+  auto put = [&](T* into, const V(&of)[kRows][kPieces]) {
+    if constexpr (kRows == 1) {
+      into[rows[0]] = sum(join(of[0]));
+    } else {
+      T out[4];
+      const Lanes<T> none(0);
+      sum4(join(of[0]), join(of[1]), kRows > 2 ? join(of[kRows > 2 ? 2 : 0]) : none,
+           kRows > 3 ? join(of[kRows > 3 ? 3 : 0]) : none, out);
+      for (int r = 0; r < kRows; ++r) into[rows[r]] = out[r];
+    }
+  };
+  if constexpr (kRows == 2 && propagate && outgoing) {
+    T out[4];
+    sum4(join(dot[0]), join(dot[1]), join(total[0]), join(total[1]), out);
+    for (int r = 0; r < 2; ++r) a.input_delta[rows[r]] = out[r];
+    for (int r = 0; r < 2; ++r) a.outgoing_sum[rows[r]] = out[2 + r];
+  } else {
+    if constexpr (propagate) put(a.input_delta, dot);
+    if constexpr (outgoing) put(a.outgoing_sum, total);
+  }
+  if constexpr (propagate && Rule::uses_sensitivity) put(a.input_sensitivity, squared_dot);
+}
+
+template <class Rule, unsigned kMode, int kRows, bool kStreaming, class T, class C>
+STREAMDL_HD int update_groups(UpdateArgs<T>& a, C& c) {
   int i = 0;
   for (; i + kRows <= a.row_count; i += kRows)
-    update_rows<Rule, kMode, kRows, kStreaming>(a, c, a.rows + i, i + 2 * kRows <= a.row_count, largest);
+    update_rows<Rule, kMode, kRows, kStreaming>(a, c, a.rows + i, i + 2 * kRows <= a.row_count);
   return i;
 }
 
 template <class Rule, unsigned kMode, class T>
 void update(UpdateArgs<T>& a) {
-  using V = Lanes<T>;
+  using V = Register<T>;
   constexpr int kRows = kRowsPerPass<Rule, kMode>;
-  T largest = a.largest;
-  const V limit(a.limit);
-  auto c = make_context<Rule, (kMode & kDecay) != 0, V>(a.hyper);
-  int i;
-  if constexpr (kRows > 1) {  // the plain rule is fast enough to feel the question
-    i = a.streaming ? update_groups<Rule, kMode, kRows, true>(a, c, largest)
-                    : update_groups<Rule, kMode, kRows, false>(a, c, largest);
-    for (; i < a.row_count; ++i) update_rows<Rule, kMode, 1, false>(a, c, a.rows + i, false, largest);
-  } else {
-    update_groups<Rule, kMode, 1, true>(a, c, largest);
+  auto c = make_context<Rule, (kMode & kDecay) != 0, true, V>(a.hyper);
+  int i = a.streaming ? update_groups<Rule, kMode, kRows, true>(a, c) : update_groups<Rule, kMode, kRows, false>(a, c);
+  for (; kRows > 1 && i < a.row_count; ++i) update_rows<Rule, kMode, 1, false>(a, c, a.rows + i, false);
+  if (!a.bias) return;
+  for (int j = 0; j < a.columns; j += V::width) {
+    for (int k = 0; k < Rule::clock_count; ++k) c.correction[k] = load_register(a.column_correction[k] + j);
+    V d(0), w = load_register(a.bias + j);
+    if constexpr (Rule::uses_sensitivity) d = load_register(a.sensitivity + j);
+    if (!update_quickly<Rule, (kMode & kBounded) != 0>(a.bias + j, a.columns, w, OuterProduct<V>{V(1), load_register(a.delta + j)}, d, c,
+                              V(a.limit)))
+      repair<Rule, (kMode & kDecay) != 0>(a, a.bias + j, -1, j);
   }
-  if (a.bias) {
-    for (int j = 0; j < a.columns; j += V::width) {
-      for (int k = 0; k < Rule::clock_count; ++k) c.correction[k] = load(a.column_correction[k] + j);
-      V s(0);
-      if constexpr (Rule::uses_sensitivity) s = load(a.sensitivity + j);
-      update_vector<Rule>(a.bias + j, a.columns, load(a.bias + j),
-                          OuterProduct<V>{V(1), load(a.delta + j)}, s, c, limit, largest, a.cancelled);
-    }
-  }
-  a.largest = largest;
 }
 
 template <class Rule, bool kDecay, class T>
 void update_stored(StoredUpdateArgs<T>& a) {
-  using V = Lanes<T>;
-  auto c = make_context<Rule, kDecay, V>(a.hyper);
-  V most(a.largest);
-  T largest = a.largest;
+  using V = Register<T>;
+  auto c = make_context<Rule, kDecay, false, V>(a.hyper);
+  V most(0);
   for (int j = 0; j < a.columns; j += V::width) {
     for (int k = 0; k < Rule::clock_count; ++k) {
-      const V column = load(a.column_correction[k] + j);
+      const V column = load_register(a.column_correction[k] + j);
       c.correction[k] = a.row_correction ? max(V(a.row_correction[k]), column) : column;
     }
-    const V d = a.sensitivity ? load(a.sensitivity + j) : V(0);
-    const V w = update_vector<Rule>(a.weights + j, a.columns, load(a.weights + j),
-                                    Stored<V>{load(a.gradient + j)}, d, c, V(kFinite<T>), largest, a.cancelled);
-    most = max(abs(w), most);
+    const V d = a.sensitivity ? load_register(a.sensitivity + j) : V(0);
+    const Stored<V> g{load_register(a.gradient + j)};
+    most = max(abs(update_carefully<Rule>(a.weights + j, a.columns, g, d, c, a.cancelled)), most);
   }
-  a.largest = maximum(most);
+  a.largest = largest_of(most, a.largest);
 }
 
 STREAMDL_END

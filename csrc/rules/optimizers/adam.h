@@ -1,6 +1,7 @@
 // Adam. Epsilon is added outside the root of the corrected second moment, as in torch.optim.
 #pragma once
 
+#include "math/elementary.h"
 #include "rules/context.h"
 
 STREAMDL_BEGIN
@@ -22,10 +23,11 @@ struct Adam {
   };
   static constexpr int field_count = 2;
   static constexpr Field fields[] = {
-      {"first_moment", kStartsAtZero, "m: decaying mean of the gradient"},
+      {"first_moment", kStartsAtZero, "m: decaying mean of the gradient", true},
       {"second_moment", kStartsAtZero, "v: decaying mean of the squared gradient"},
   };
   static constexpr bool uses_sensitivity = false;
+  static constexpr bool uses_exponential = false;
   static constexpr bool silent_rows_rest = false;
   // The hyper-parameters whose powers beta^t each unit keeps, for the bias corrections.
   static constexpr int clock_count = 2;
@@ -33,12 +35,24 @@ struct Adam {
 
   static bool serves(const double*) { return true; }
 
+  static bool bound(double* most, double g, const double* hyper) {
+    const double m = (hyper[beta1] * most[1] + (1 - hyper[beta1]) * g) * kRounding;
+    const double v = (hyper[beta2] * most[2] + (1 - hyper[beta2]) * (g * g)) * kRounding;
+    const double corrected = m / (1 - hyper[beta1]) / hyper[epsilon];
+    const double w = (most[0] + hyper[step_size] * corrected) * kRounding;
+    if (!(m < kSmall && v / (1 - hyper[beta2]) < kSmall && corrected < kSmall && w < kSmall)) return false;
+    most[0] = w;
+    most[1] = m;
+    most[2] = v;
+    return true;
+  }
+
   template <class V, class G, class C>
   STREAMDL_HD static void apply(V& w, const G& gradient, V, V* f, const C& c) {
     const V g = c.gradient(gradient, w);
     V &m = f[0], &v = f[1];
-    m = fma(c.hyper[beta1], m, (V(1) - c.hyper[beta1]) * g);
-    v = fma(c.hyper[beta2], v, (V(1) - c.hyper[beta2]) * (g * g));
+    m = flushed(fma(c.hyper[beta1], m, (V(1) - c.hyper[beta1]) * g));
+    v = flushed(fma(c.hyper[beta2], v, (V(1) - c.hyper[beta2]) * (g * g)));
     const V root = sqrt(v * c.correction[1]) + c.hyper[epsilon];
     w = fnma(c.hyper[step_size], (m * c.correction[0]) / root, c.decayed(w, c.hyper[step_size]));
   }

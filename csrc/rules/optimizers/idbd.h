@@ -4,7 +4,6 @@
 // exp(change of beta): the same definition, a cheaper exponential, and less rounding in float32.
 #pragma once
 
-#include "math/elementary.h"
 #include "rules/context.h"
 
 STREAMDL_BEGIN
@@ -24,21 +23,34 @@ struct IDBD {
   };
   static constexpr int field_count = 2;
   static constexpr Field fields[] = {
-      {"step_size", step_size, "a = exp(beta): this weight's step size"},
+      {"step_size", step_size, "a = exp(beta): this weight's step size", true},
       {"weight_trace", kStartsAtZero, "h: decaying trace of recent changes of the weight"},
   };
   static constexpr bool uses_sensitivity = true;
+  static constexpr bool uses_exponential = true;
   static constexpr bool silent_rows_rest = true;  // g = 0 and d = 0 leave w, a and h as they are
   static constexpr int clock_count = 0;
   static constexpr const int* clocks = nullptr;
 
   static bool serves(const double*) { return true; }
 
+  static bool bound(double* most, double g, const double* hyper) {
+    const double increment = hyper[meta_step_size] * g * most[2] * kRounding;
+    if (!(increment < 0x1p-8)) return false;
+    const double a = most[1] * (1 + 2 * increment) * kRounding;
+    const double w = (most[0] + a * g) * kRounding, h = (most[2] + a * g) * kRounding;
+    if (!(a < kSmall && w < kSmall && h < kSmall)) return false;
+    most[0] = w;
+    most[1] = a;
+    most[2] = h;
+    return true;
+  }
+
   template <class V, class G, class C>
-  STREAMDL_HD static void apply(V& w, const G& gradient, V d, V* f, const C& c) {
+  STREAMDL_HD static void apply(V& w, const G& gradient, V d, V* f, C& c) {
     const V g = c.gradient(gradient, w);
     V &a = f[0], &h = f[1];
-    a = a * exp_increment(-c.hyper[meta_step_size] * (g * h));
+    a = c.grown(a, -c.hyper[meta_step_size], g * h);
     const V change = a * g;
     w = c.decayed(w, a) - change;
     h = fms(h, max(V(0), fnma(a, d, V(1))), change);

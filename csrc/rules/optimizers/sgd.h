@@ -1,6 +1,7 @@
 // Stochastic gradient descent, plain and with momentum.
 #pragma once
 
+#include "math/elementary.h"
 #include "rules/context.h"
 
 STREAMDL_BEGIN
@@ -21,6 +22,7 @@ struct SGD {
   static constexpr int field_count = 0;
   static constexpr const Field* fields = nullptr;
   static constexpr bool uses_sensitivity = false;
+  static constexpr bool uses_exponential = false;
   static constexpr bool silent_rows_rest = true;  // x = 0 changes nothing
   static constexpr int clock_count = 0;
   static constexpr const int* clocks = nullptr;
@@ -42,19 +44,29 @@ struct SGDMomentum {
   enum { step_size = SGD::step_size, momentum = SGD::momentum, nesterov = SGD::nesterov };
   static constexpr auto& hypers = SGD::hypers;
   static constexpr int field_count = 1;
-  static constexpr Field fields[] = {{"momentum", kStartsAtZero, "b: decaying sum of past gradients"}};
+  static constexpr Field fields[] = {{"momentum", kStartsAtZero, "b: decaying sum of past gradients", true}};
   static constexpr bool uses_sensitivity = false;
+  static constexpr bool uses_exponential = false;
   static constexpr bool silent_rows_rest = false;  // b decays and still moves the weight
   static constexpr int clock_count = 0;
   static constexpr const int* clocks = nullptr;
 
   static bool serves(const double* hyper) { return hyper[momentum] != 0; }
 
+  static bool bound(double* most, double g, const double* hyper) {
+    const double b = (hyper[momentum] * most[1] + g) * kRounding;
+    const double w = (most[0] + hyper[step_size] * (b + g)) * kRounding;
+    if (!(b < kSmall && w < kSmall)) return false;
+    most[0] = w;
+    most[1] = b;
+    return true;
+  }
+
   template <class V, class G, class C>
   STREAMDL_HD static void apply(V& w, const G& gradient, V, V* f, const C& c) {
     const V g = c.gradient(gradient, w);
     V& b = f[0];
-    b = fma(c.hyper[momentum], b, g);
+    b = flushed(fma(c.hyper[momentum], b, g));
     const V direction = select(c.hyper[nesterov] > V(0), fma(c.hyper[momentum], b, g), b);
     w = fnma(c.hyper[step_size], direction, c.decayed(w, c.hyper[step_size]));
   }

@@ -34,7 +34,10 @@
   X(select_equal, select(a == b, c, n))         \
   X(select_unequal, select(a != b, c, n))       \
   X(exponential, exp(a))                        \
-  X(exponential_of_increment, exp_increment(a)) \
+  X(both_masks, select((a < b) & (b != c), c, n))  \
+  X(flushed_to_zero, flushed(a))                \
+  X(grown_by_exponential, grown(a, b, c))       \
+  X(grown_little, grown_a_little(a, b, c))      \
   X(logarithm, log(abs(a)))                     \
   X(logarithm_signed, log(a))                   \
   X(hyperbolic_tangent, tanh(a))                \

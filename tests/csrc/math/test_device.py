@@ -15,7 +15,7 @@ import pytest
 
 TOP = Path(__file__).resolve().parents[3]
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
-ELEMENTARY = ("exp", "exp_increment", "log", "tanh", "sigmoid", "softplus", "erf")
+ELEMENTARY = ("exp", "log", "tanh", "sigmoid", "softplus", "erf", "flushed")
 NVCC = shutil.which("nvcc")
 
 pytestmark = pytest.mark.skipif(NVCC is None, reason="nvcc is not installed")
@@ -38,7 +38,7 @@ __global__ void normals_of_float(float* z, uint32_t step) {
 RULE_KERNEL = """
 __global__ void {name}_of_{number}({number}* w, {number}* fields, {number} x, {number}* delta,
                                    {number}* sensitivity,
-                                   streamdl::base::Context<{number}, 8, true> context) {{
+                                   streamdl::base::Context<{number}, 8, true, false> context) {{
   using Rule = streamdl::base::{name};
   const int i = threadIdx.x;
   {number} f[Rule::field_count + 1];
