@@ -237,3 +237,6 @@ class Learner(_core.Learner):
 
     def __repr__(self) -> str:
         return f"<streamdl.Learner {self._spec['inputs']}-{'-'.join(map(str, self._layer_sizes))}, {self.steps} steps>"
+
+
+_core._quicken(Learner)

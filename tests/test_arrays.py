@@ -307,3 +307,28 @@ def test_an_array_that_raises_or_steps_the_learner_while_it_is_read() -> None:
         assert learner.state_hash() == now
     learner.step(XS[0], YS[0])
     assert learner.steps == 1
+
+
+def test_step_by_keyword_by_a_derived_class_and_on_an_unmade_object() -> None:
+    x, y = np.ones(3, dtype=np.float32), 0.5
+
+    class Counting(sdl.Learner):
+        calls = 0
+
+        def step(self, x: object, y: object) -> float:
+            self.calls += 1
+            return super().step(x, y)
+
+    build = sdl.MLP(3, [4], 1), "squared_error", sdl.optim.SGD(0.1)
+    one, other, derived = sdl.Learner(*build), sdl.Learner(*build), Counting(*build)
+    losses = one.step(x, y), other.step(y=y, x=x), derived.step(x, y=y)
+    assert len(set(losses)) == 1 and derived.calls == 1
+    assert one.state_hash() == other.state_hash() == derived.state_hash()
+    for wrong in ((x,), (x, y, y)):
+        with pytest.raises(TypeError):
+            one.step(*wrong)
+    with pytest.raises(TypeError):
+        sdl.Learner.__new__(sdl.Learner).step(x, y)
+    with pytest.raises(TypeError):
+        sdl.Learner.step(object(), x, y)  # type: ignore[arg-type]
+    assert one.state_hash() == other.state_hash()

@@ -153,7 +153,7 @@ struct PyLearner {
   std::shared_ptr<Learner> learner;
   std::shared_ptr<std::atomic<int>> views = std::make_shared<std::atomic<int>>(0);
   int inputs, outputs;
-  bool twice, classes;
+  bool twice, classes, small;
 
   PyLearner(const nb::dict& spec, const Checkpoint* checkpoint) {
     std::shared_ptr<const Plan> plan;
@@ -174,6 +174,7 @@ struct PyLearner {
     outputs = plan->boundaries.back().units;
     twice = plan->spec.twice;
     classes = plan->spec.loss == Loss::cross_entropy;
+    small = plan->bytes <= (size_t)1 << 18;  // a step takes a few microseconds: not worth releasing the GIL
     if (!checkpoint) return;
     for (const auto& t : checkpoint->parsed.tensors)
       for (const FieldEntry& e : plan->entries)
@@ -301,16 +302,64 @@ double step_as(PyLearner& p, nb::handle x, nb::handle y) {
   }
   double loss = 0;
   Status status;
-  if (p.learner->plan().bytes > (size_t)1 << 18) {
-    nb::gil_scoped_release release;
+  if (p.small) {
     status = p.as<T>().step(input, target, &loss);
   } else {
+    nb::gil_scoped_release release;
     status = p.as<T>().step(input, target, &loss);
   }
   if (status != Status::ok)
     reject<T>(status, input.values, input.indices ? input.count : p.inputs, target.values, p.outputs, target.label, "");
   return loss;
 }
+
+// The usual case of a step, without what a general call costs: small, x and y just as the learner stores them.
+// False, and nothing changed, in every other case, a rejected example among them.
+template <class T>
+bool quick_step_as(PyLearner& p, PyObject* x, PyObject* y, double* loss) {
+  auto row = [](PyObject* o, int n) -> const T* {
+    const PyArrayObject* array = plain_array<T>(o);
+    if (!array || PyArray_NDIM(array) != 1 || PyArray_DIMS(const_cast<PyArrayObject*>(array))[0] != n) return nullptr;
+    return static_cast<const T*>(PyArray_DATA(const_cast<PyArrayObject*>(array)));
+  };
+  const Input<T> input{row(x, p.inputs)};
+  Target<T> target{};
+  T single;
+  if (p.classes) {
+    if (!PyLong_CheckExact(y)) return false;
+    int overflow = 0;
+    target.label = PyLong_AsLongLongAndOverflow(y, &overflow);
+    if (overflow) return false;
+  } else if (p.outputs == 1 && PyFloat_CheckExact(y)) {
+    single = (T)PyFloat_AS_DOUBLE(y);
+    target.values = &single;
+  } else if (!(target.values = row(y, p.outputs))) {
+    return false;
+  }
+  if (!input.values || !p.learner->enter()) return false;
+  const Status status = p.as<T>().step(input, target, loss);
+  if (p.views->load()) p.learner->state_touched();
+  p.learner->leave();
+  return status == Status::ok;
+}
+
+PyObject* quick_step(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  if (count == 2 && !names && nb::inst_ready(self)) {
+    PyLearner& p = *nb::inst_ptr<PyLearner>(self);
+    double loss;
+    if (p.small && (p.twice ? quick_step_as<double>(p, args[0], args[1], &loss)
+                            : quick_step_as<float>(p, args[0], args[1], &loss)))
+      return PyFloat_FromDouble(loss);
+  }
+  static PyObject* const general = nb::object(nb::type<PyLearner>().attr("step")).release().ptr();
+  std::vector<PyObject*> all(args, args + count + (names ? PyTuple_GET_SIZE(names) : 0));
+  all.insert(all.begin(), self);
+  return PyObject_Vectorcall(general, all.data(), (size_t)count + 1, names);
+}
+
+PyMethodDef quick_step_method = {
+    "step", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&quick_step)), METH_FASTCALL | METH_KEYWORDS,
+    "step($self, x, y)\n--\n\nPredict, then learn from one example; returns the loss before the update."};
 
 template <class T>
 nb::object array_of(std::vector<size_t> shape, T** data) {
@@ -531,6 +580,10 @@ NB_MODULE(_core, m) {
         return d;
       });
 
+  m.def("_quicken", [](nb::handle type) {
+    PyObject* base = nb::type<PyLearner>().ptr();
+    type.attr("step") = nb::steal(PyDescr_NewMethod(reinterpret_cast<PyTypeObject*>(base), &quick_step_method));
+  }, "type"_a, "Gives a class derived from Learner the quick step.");
   nb::class_<PyLearner>(m, "Learner", nb::dynamic_attr())
       .def(nb::init<const nb::dict&, const Checkpoint*>(), "spec"_a, "checkpoint"_a.none() = nb::none())
       .def("step", [](PyLearner& p, nb::handle x, nb::handle y) { return STREAMDL_TYPED(p, step_as)(p, x, y); }, "x"_a.none(), "y"_a.none(),

@@ -37,7 +37,7 @@ struct ForwardArgs {
   const T* x;            // (inputs)
   const T* bias;         // (columns), or null
   T* out;                // (columns)
-  int begin, end;        // columns of this call, whole vectors
+  int begin, end;        // columns of this call; from a whole vector on, padding need not be covered
   bool streaming;        // the weights exceed the second-level cache: sweep whole rows
 };
 
@@ -47,7 +47,8 @@ template <class T>
 struct UpdateArgs {
   T* weights;            // row j at weights + j * row_stride: [w | field 0 | field 1 | ...]
   ptrdiff_t row_stride;
-  int columns;           // padded; also the distance between a weight and its fields
+  int columns;           // padded: the distance between a weight and its fields
+  int used;              // columns without padding
   const int32_t* rows;
   int row_count;
   const T* x;            // (inputs) activation of each source unit

@@ -593,7 +593,7 @@ void LearnerOf<T>::prepare() {
     Scratch &in = scratch_[l], &out = scratch_[l + 1];
     Call& call = calls_[l];
     call.forward = {row(d, 0), (ptrdiff_t)d.row_stride, source.skips ? in.active : in.all, 0, in.values.back(),
-                    row(d, d.inputs), out.values[0], 0, d.columns, d.streaming};
+                    row(d, d.inputs), out.values[0], 0, d.outputs, d.streaming};
     call.bias = d.has_bias ? row(d, d.inputs) : nullptr;
     call.resting = plan_->silent_rows_rest && !decay && source.skips;
     bool propagate = l > 0, drops = false;
@@ -615,6 +615,7 @@ void LearnerOf<T>::prepare() {
     a.weights = row(d, 0);
     a.row_stride = (ptrdiff_t)d.row_stride;
     a.columns = d.columns;
+    a.used = d.outputs;
     a.x = in.values.back();
     a.delta = out.delta;
     a.sensitivity = plan_->spec.optimizer.exact_sensitivity ? out.exact : out.sensitivity;

@@ -216,6 +216,26 @@ STREAMDL_HD void store(T* p, Lanes<T> a) {
   store(p + Half<T>::width, a.high);
 }
 
+// The first n lanes, 0 in the others; load_first reads no further.
+STREAMDL_HD __m256i first_mask(int n) {  // of eight
+  static constexpr int32_t mask[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+  return _mm256_loadu_si256((const __m256i*)(mask + 8 - (n < 0 ? 0 : n > 8 ? 8 : n)));
+}
+STREAMDL_HD Lanes<float> load_first(const float* p, int n) {
+  return {_mm256_maskload_ps(p, first_mask(n)), _mm256_maskload_ps(p + 8, first_mask(n - 8))};
+}
+STREAMDL_HD Lanes<double> load_first(const double* p, int n) {
+  return {_mm256_maskload_pd(p, first_mask(2 * n)), _mm256_maskload_pd(p + 4, first_mask(2 * n - 8))};
+}
+STREAMDL_HD Lanes<float> keep_first(Lanes<float> a, int n) {
+  return {_mm256_and_ps(a.low.v, _mm256_castsi256_ps(first_mask(n))),
+          _mm256_and_ps(a.high.v, _mm256_castsi256_ps(first_mask(n - 8)))};
+}
+STREAMDL_HD Lanes<double> keep_first(Lanes<double> a, int n) {
+  return {_mm256_and_pd(a.low.v, _mm256_castsi256_pd(first_mask(2 * n))),
+          _mm256_and_pd(a.high.v, _mm256_castsi256_pd(first_mask(2 * n - 8)))};
+}
+
 #define STREAMDL_BOTH(T)                                                                                            \
   STREAMDL_HD Lanes<T> operator+(Lanes<T> a, Lanes<T> b) { return {a.low + b.low, a.high + b.high}; }               \
   STREAMDL_HD Lanes<T> operator-(Lanes<T> a, Lanes<T> b) { return {a.low - b.low, a.high - b.high}; }               \

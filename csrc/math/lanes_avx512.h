@@ -62,6 +62,20 @@ STREAMDL_HD Lanes<float> load(const float* p) { return _mm512_loadu_ps(p); }
 STREAMDL_HD Lanes<double> load(const double* p) { return _mm512_loadu_pd(p); }
 STREAMDL_HD void store(float* p, Lanes<float> a) { _mm512_storeu_ps(p, a.all); }
 STREAMDL_HD void store(double* p, Lanes<double> a) { _mm512_storeu_pd(p, a.all); }
+// The first n lanes, 0 in the others; load_first reads no further.
+STREAMDL_HD uint32_t first_mask(int n, int width) { return (1u << (n < width ? n : width)) - 1; }
+STREAMDL_HD Lanes<float> load_first(const float* p, int n) {
+  return _mm512_maskz_loadu_ps((__mmask16)first_mask(n, 16), p);
+}
+STREAMDL_HD Lanes<double> load_first(const double* p, int n) {
+  return _mm512_maskz_loadu_pd((__mmask8)first_mask(n, 8), p);
+}
+STREAMDL_HD Lanes<float> keep_first(Lanes<float> a, int n) {
+  return _mm512_maskz_mov_ps((__mmask16)first_mask(n, 16), a.all);
+}
+STREAMDL_HD Lanes<double> keep_first(Lanes<double> a, int n) {
+  return _mm512_maskz_mov_pd((__mmask8)first_mask(n, 8), a.all);
+}
 
 //---------------------------------------------------------------------------- lane by lane
 

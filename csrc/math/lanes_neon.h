@@ -71,6 +71,19 @@ STREAMDL_HD void store(float* p, Lanes<float> a) {
 STREAMDL_HD void store(double* p, Lanes<double> a) {
   for (int k = 0; k < 4; ++k) vst1q_f64(p + 2 * k, a.part[k]);
 }
+// The first n lanes, 0 in the others; load_first reads no further.
+template <class T>
+STREAMDL_HD Lanes<T> load_first(const T* p, int n) {
+  T lane[Lanes<T>::width] = {};
+  for (int i = 0; i < n && i < Lanes<T>::width; ++i) lane[i] = p[i];
+  return load(lane);
+}
+template <class T>
+STREAMDL_HD Lanes<T> keep_first(Lanes<T> a, int n) {
+  T lane[Lanes<T>::width];
+  store(lane, a);
+  return load_first(lane, n);
+}
 
 //---------------------------------------------------------------------------- lane by lane
 

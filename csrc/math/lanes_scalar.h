@@ -46,6 +46,18 @@ template <class T>
 STREAMDL_PLAIN void store(T* p, Lanes<T> a) {
   for (int i = 0; i < a.width; ++i) p[i] = a.lane[i];
 }
+// The first n lanes, 0 in the others; load_first reads no further.
+template <class T>
+STREAMDL_PLAIN Lanes<T> load_first(const T* p, int n) {
+  Lanes<T> r;
+  for (int i = 0; i < r.width; ++i) r.lane[i] = i < n ? p[i] : T(0);
+  return r;
+}
+template <class T>
+STREAMDL_PLAIN Lanes<T> keep_first(Lanes<T> a, int n) {
+  for (int i = 0; i < a.width; ++i) a.lane[i] = i < n ? a.lane[i] : T(0);
+  return a;
+}
 
 //---------------------------------------------------------------------------- lane by lane
 

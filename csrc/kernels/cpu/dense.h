@@ -11,8 +11,8 @@ STREAMDL_BEGIN
 // acc + (x0 w0 + x1 w1 + x2 w2 + x3 w3): the one order of summation, in every variant below.
 template <int kRows, class V, class T>
 STREAMDL_HD V add_rows(V acc, const V (&x)[kRows], const T* const (&row)[kRows], int column) {
-  V t = x[0] * load(row[0] + column);
-  for (int r = 1; r < kRows; ++r) t = fma(x[r], load(row[r] + column), t);
+  V t = x[0] * load_register(row[0] + column);
+  for (int r = 1; r < kRows; ++r) t = fma(x[r], load_register(row[r] + column), t);
   return acc + t;
 }
 
@@ -24,7 +24,7 @@ STREAMDL_HD void add_group(const ForwardArgs<T>& a, const int32_t* rows, int col
     x[r] = V(a.x[rows[r]]);
     row[r] = a.weights + rows[r] * a.row_stride;
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int t = 0; t < kTile; ++t)
     acc[t] = add_rows<kRows>(acc[t], x, row, column + t * V::width);
 }
@@ -34,7 +34,7 @@ template <int kTile, class V, class T>
 STREAMDL_HD void forward_tile(const ForwardArgs<T>& a, int column) {
   V acc[kTile];
   for (int t = 0; t < kTile; ++t)
-    acc[t] = a.bias ? load(a.bias + column + t * V::width) : V(0);
+    acc[t] = a.bias ? load_register(a.bias + column + t * V::width) : V(0);
   int i = 0;
   for (; i + 4 <= a.row_count; i += 4) add_group<4>(a, a.rows + i, column, acc);
   switch (a.row_count - i) {
@@ -58,9 +58,11 @@ STREAMDL_HD void forward_sweep(const ForwardArgs<T>& a, const int32_t* rows, boo
     row[r] = a.weights + rows[r] * a.row_stride;
     next[r] = more ? a.weights + rows[r + kRows] * a.row_stride : row[r];
   }
-  for (int j = a.begin; j < a.end; j += V::width) {
+  for (int j = a.begin; j < a.end; j += Lanes<T>::width) {
     for (int r = 0; r < kRows; ++r) __builtin_prefetch(next[r] + j);
-    store(a.out + j, add_rows<kRows>(load(a.out + j), x, row, j));
+#pragma GCC unroll 2
+    for (int i = j; i < j + Lanes<T>::width; i += V::width)
+      store(a.out + i, add_rows<kRows>(load_register(a.out + i), x, row, i));
   }
 }
 
@@ -68,23 +70,25 @@ template <class T>
 void forward(const ForwardArgs<T>& a) {
   using V = Lanes<T>;
   if (!a.streaming) {
+    using R = Register<T>;  // tiles of registers, so that little is computed behind the last column
+    constexpr int kMost = 4 * V::width / R::width;
     int j = a.begin;
-    for (; j + 4 * V::width <= a.end; j += 4 * V::width) forward_tile<4, V>(a, j);
-    switch ((a.end - j) / V::width) {
-      case 3: forward_tile<3, V>(a, j); break;
-      case 2: forward_tile<2, V>(a, j); break;
-      case 1: forward_tile<1, V>(a, j); break;
-      default: break;
+    for (; j + kMost * R::width <= a.end; j += kMost * R::width) forward_tile<kMost, R>(a, j);
+    for (int left; (left = (a.end - j + R::width - 1) / R::width) > 0;) {
+      if (left >= 4) forward_tile<4, R>(a, j), j += 4 * R::width;
+      else if (left == 3) forward_tile<3, R>(a, j), j += 3 * R::width;
+      else if (left == 2) forward_tile<2, R>(a, j), j += 2 * R::width;
+      else forward_tile<1, R>(a, j), j += R::width;
     }
     return;
   }
   for (int j = a.begin; j < a.end; j += V::width) store(a.out + j, a.bias ? load(a.bias + j) : V(0));
   int i = 0;
-  for (; i + 4 <= a.row_count; i += 4) forward_sweep<4, V>(a, a.rows + i, i + 8 <= a.row_count);
+  for (; i + 4 <= a.row_count; i += 4) forward_sweep<4, Register<T>>(a, a.rows + i, i + 8 <= a.row_count);
   switch (a.row_count - i) {
-    case 3: forward_sweep<3, V>(a, a.rows + i, false); break;
-    case 2: forward_sweep<2, V>(a, a.rows + i, false); break;
-    case 1: forward_sweep<1, V>(a, a.rows + i, false); break;
+    case 3: forward_sweep<3, Register<T>>(a, a.rows + i, false); break;
+    case 2: forward_sweep<2, Register<T>>(a, a.rows + i, false); break;
+    case 1: forward_sweep<1, Register<T>>(a, a.rows + i, false); break;
     default: break;
   }
 }
@@ -143,24 +147,16 @@ bool all_finite(const T* in, int padded_count) {
   return finite;
 }
 
-// One vector at a time, the last one through a padded buffer.
 template <class T>
 bool copy_finite(const T* in, T* out, int n, T* largest_seen) {
   using V = Lanes<T>;
   V most(0);
   bool finite = true;
-  int j = 0;
-  for (; j + V::width <= n; j += V::width) {
-    const V x = load(in + j), magnitude = abs(x);
+  for (int j = 0; j < n; j += V::width) {
+    const V x = j + V::width <= n ? load(in + j) : load_first(in + j, n - j), magnitude = abs(x);
     finite &= all(magnitude <= V(kFinite<T>));
     most = max(magnitude, most);
     store(out + j, x);
-  }
-  if (j < n) {
-    for (int k = 0; k < V::width; ++k) out[j + k] = j + k < n ? in[j + k] : T(0);
-    const V magnitude = abs(load(out + j));
-    finite &= all(magnitude <= V(kFinite<T>));
-    most = max(magnitude, most);
   }
   *largest_seen = maximum(most);
   return finite;

@@ -26,21 +26,19 @@ LossResult<T> finish(const T* output, int n, T* delta, T* curvature, T loss) {
 template <class L, class T>
 LossResult<T> elementwise_loss(const T* output, const T* target, int, int n, T* delta, T* curvature) {
   using V = Lanes<T>;
-  V total(0);
-  alignas(64) T term[V::width];
+  V total(0), most(0), worst(0);
   for (int j = 0; j < n; j += V::width) {
     V d, c;
-    V value = L::value(load(output + j), load(target + j), d, c);
-    if (n - j < V::width) {
-      store(term, value);
-      for (int k = n - j; k < V::width; ++k) term[k] = T(0);
-      value = load(term);
-    }
-    total = total + value;
+    const V z = load(output + j);
+    total = total + keep_first(L::value(z, load(target + j), d, c), n - j);
+    d = keep_first(d, n - j);
     store(delta + j, d);
-    if (curvature) store(curvature + j, c);
+    if (curvature) store(curvature + j, keep_first(c, n - j));
+    most = max(abs(d), most);
+    worst = fma(V(0), d, fma(V(0), z, worst));  // NaN where one is not finite
   }
-  return finish(output, n, delta, curvature, sum(total));
+  const T loss = sum(total);
+  return {all(worst == V(0)) && abs(loss) <= kFinite<T>, (double)loss, maximum(most)};
 }
 
 // 1/2 (z - y)^2

@@ -124,37 +124,40 @@ STREAMDL_HD void update_rows(UpdateArgs<T>& a, C& c, const int32_t* rows, bool m
     next[r] = kStreaming && more ? a.weights + rows[r + kRows] * a.row_stride : row[r];
     for (int k = 0; k < Rule::clock_count; ++k) row_correction[r][k] = V(a.row_correction[k][rows[r]]);
   }
-  for (ptrdiff_t j = 0; j < columns; j += Lanes<T>::width) {
+  auto piece = [&](ptrdiff_t at, int i) __attribute__((always_inline)) {
+    const V delta = load_register(deltas + at);
+    V s(0), change(0);
+    if constexpr (Rule::uses_sensitivity) s = load_register(sensitivities + at);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      const V old = load_register(row[r] + at);
+      if constexpr (propagate) {
+        dot[r][i] = fma(old, delta, dot[r][i]);
+        if constexpr (Rule::uses_sensitivity) squared_dot[r][i] = fma(old * old, s, squared_dot[r][i]);
+      }
+      for (int k = 0; k < Rule::clock_count; ++k)
+        c.correction[k] = max(row_correction[r][k], load_register(column_correction[k] + at));
+      V w = old;
+      if (!update_quickly<Rule, bounded>(row[r] + at, columns, w, OuterProduct<V>{x[r], delta}, square[r] * s, c, limit))
+          [[unlikely]] {
+        repair<Rule, C::decays>(a, row[r] + at, rows[r], at);
+        w = load_register(row[r] + at);
+      }
+      if constexpr (outgoing) total[r][i] = total[r][i] + abs(w);
+      if constexpr (incoming) change = change + (abs(w) - abs(old));
+    }
+    if constexpr (incoming) store(changes + at, load_register(changes + at) + change);
+  };
+  const ptrdiff_t end = a.used;
+  ptrdiff_t j = 0;
+  for (; j < end - (Lanes<T>::width - V::width); j += Lanes<T>::width) {
     if constexpr (kStreaming)
       for (int r = 0; r < kRows; ++r)
         for (int k = 0; k <= Rule::field_count; ++k) __builtin_prefetch(next[r] + k * columns + j, 1);
 #pragma GCC unroll 2
-    for (int i = 0; i < kPieces; ++i) {
-      const ptrdiff_t at = j + i * V::width;
-      const V delta = load_register(deltas + at);
-      V s(0), change(0);
-      if constexpr (Rule::uses_sensitivity) s = load_register(sensitivities + at);
-#pragma GCC unroll 4
-      for (int r = 0; r < kRows; ++r) {
-        const V old = load_register(row[r] + at);
-        if constexpr (propagate) {
-          dot[r][i] = fma(old, delta, dot[r][i]);
-          if constexpr (Rule::uses_sensitivity) squared_dot[r][i] = fma(old * old, s, squared_dot[r][i]);
-        }
-        for (int k = 0; k < Rule::clock_count; ++k)
-          c.correction[k] = max(row_correction[r][k], load_register(column_correction[k] + at));
-        V w = old;
-        if (!update_quickly<Rule, bounded>(row[r] + at, columns, w, OuterProduct<V>{x[r], delta}, square[r] * s, c, limit))
-            [[unlikely]] {
-          repair<Rule, C::decays>(a, row[r] + at, rows[r], at);
-          w = load_register(row[r] + at);
-        }
-        if constexpr (outgoing) total[r][i] = total[r][i] + abs(w);
-        if constexpr (incoming) change = change + (abs(w) - abs(old));
-      }
-      if constexpr (incoming) store(changes + at, load_register(changes + at) + change);
-    }
+    for (int i = 0; i < kPieces; ++i) piece(j + i * V::width, i);
   }
+  if (kPieces > 1 && j < end) piece(j, 0);  // the rest fits half of the lanes
   // What the rows summed, up to four sums at a time.
   auto put = [&](T* into, const V(&of)[kRows][kPieces]) {
     if constexpr (kRows == 1) {
@@ -195,7 +198,7 @@ void update(UpdateArgs<T>& a) {
   int i = a.streaming ? update_groups<Rule, kMode, kRows, true>(a, c) : update_groups<Rule, kMode, kRows, false>(a, c);
   for (; kRows > 1 && i < a.row_count; ++i) update_rows<Rule, kMode, 1, false>(a, c, a.rows + i, false);
   if (!a.bias) return;
-  for (int j = 0; j < a.columns; j += V::width) {
+  for (int j = 0; j < a.used; j += V::width) {
     for (int k = 0; k < Rule::clock_count; ++k) c.correction[k] = load_register(a.column_correction[k] + j);
     V d(0), w = load_register(a.bias + j);
     if constexpr (Rule::uses_sensitivity) d = load_register(a.sensitivity + j);

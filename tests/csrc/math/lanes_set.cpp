@@ -55,6 +55,10 @@ void run_vectors(Operation operation, const T* in, T* out, int blocks) {
         out[0] = maximum(select(a == a, a, V(0)));
         out[1] = maximum(select(a == a, copysign(V(0), a), V(0)));
         break;
+      case firsts:  // 0, 3, ... 21 lanes: none, some and more than there are
+        for (int i = 0; i < kVectorsOut; ++i)
+          store(out + i * width, i % 2 ? keep_first(b, 3 * i) : load_first(in, 3 * i));
+        break;
       case masks:
         out[0] = (T)to_bits(a < b);
         out[1] = (T)to_bits(a == a);
