@@ -193,10 +193,10 @@ STREAMDL_HD Lanes<double> select(Lanes<double>::Mask m, Lanes<double> a, Lanes<d
 }
 // Bit i is lane i.
 STREAMDL_HD Lanes<float>::Mask operator&(Lanes<float>::Mask a, Lanes<float>::Mask b) {
-  return {_kand_mask16(a.bits, b.bits)};
+  return {(__mmask16)(a.bits & b.bits)};
 }
 STREAMDL_HD Lanes<double>::Mask operator&(Lanes<double>::Mask a, Lanes<double>::Mask b) {
-  return {_kand_mask8(a.bits, b.bits)};
+  return {(__mmask8)(a.bits & b.bits)};
 }
 STREAMDL_HD uint32_t to_bits(Lanes<float>::Mask m) { return m.bits; }
 STREAMDL_HD uint32_t to_bits(Lanes<double>::Mask m) { return m.bits; }

@@ -1,5 +1,5 @@
 // Stands in for the compiler's <immintrin.h> in the emulated build of test_lanes: the AVX-512
-// intrinsics become functions of SIMDe that any x86-64 processor can run. Eight that SIMDe 0.7
+// intrinsics become functions of SIMDe that any x86-64 processor can run. Ten that SIMDe 0.7
 // lacks follow, written out from the processor manual's descriptions.
 #pragma once
 
@@ -58,6 +58,14 @@ inline simde__m512d shuffle_pairs(simde__m512d a, simde__m512d b, int choice) {
   for (int i = 0; i < 8; ++i) out.lane[i] = in[i % 2].lane[i / 2 * 2 + (choice >> i & 1)];
   return out.as<simde__m512d>();
 }
+// Lanes whose bit is set, from memory; the others are 0 and not read.
+template <class T, class R>
+R load_some(uint32_t mask, const T* p) {
+  Array<T> out;
+  for (int i = 0; i < Array<T>::size; ++i)
+    if (mask >> i & 1) out.lane[i] = p[i];
+  return out.template as<R>();
+}
 
 }  // namespace emulated
 
@@ -69,3 +77,5 @@ inline simde__m512d shuffle_pairs(simde__m512d a, simde__m512d b, int choice) {
 #define _mm512_shuffle_f32x4(a, b, choice) (emulated::shuffle_quarters(a, b, choice))
 #define _mm512_shuffle_f64x2(a, b, choice) (emulated::shuffle_quarters(a, b, choice))
 #define _mm512_shuffle_pd(a, b, choice) (emulated::shuffle_pairs(a, b, choice))
+#define _mm512_maskz_loadu_ps(mask, p) (emulated::load_some<float, simde__m512>(mask, p))
+#define _mm512_maskz_loadu_pd(mask, p) (emulated::load_some<double, simde__m512d>(mask, p))
