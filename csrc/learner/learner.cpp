@@ -309,10 +309,9 @@ bool LearnerOf<T>::forward_ops(int b, bool train, uint64_t step) {
     s.count = kernels_.list_active(s.values.back(), boundary.padded, s.active);
   else
     s.count = n;
-  if (b > 0) input_sizes_[b] = kernels_.largest(s.values.back(), boundary.padded);
-  return b == 0 && !boundary.ops.empty()
-             ? (input_sizes_[0] = kernels_.largest(s.values.back(), boundary.padded), true)
-             : true;
+  const bool feeds = b + 1 < (int)scratch_.size(), loaded = b == 0 && boundary.ops.empty();
+  if (feeds && !loaded) input_sizes_[b] = kernels_.largest(s.values.back(), boundary.padded);
+  return true;
 }
 
 template <class T>
@@ -325,7 +324,8 @@ bool LearnerOf<T>::forward(bool train, uint64_t step) {
     ForwardArgs<T>& a = calls_[l].forward;
     a.row_count = scratch_[l].count;
     run_forward(a);
-    if (plan_->boundaries[l + 1].ops.empty() && !kernels_.all_finite(out, d.columns)) return false;
+    const bool lost = train && l + 1 == plan_->dense.size();  // then the loss looks at the outputs
+    if (!lost && plan_->boundaries[l + 1].ops.empty() && !kernels_.all_finite(out, d.columns)) return false;
     if (!forward_ops((int)l + 1, train, step)) return false;
   }
   return true;

@@ -82,16 +82,4 @@ void Pool::work(int index) {
   }
 }
 
-#if defined(__x86_64__)
-FloatingPoint::FloatingPoint() : saved_(_mm_getcsr()) {
-  if (saved_ != 0x1f80) _mm_setcsr(0x1f80);
-}
-FloatingPoint::~FloatingPoint() {
-  if (saved_ != 0x1f80) _mm_setcsr(saved_);
-}
-#else
-FloatingPoint::FloatingPoint() : saved_(0) {}
-FloatingPoint::~FloatingPoint() {}
-#endif
-
 }  // namespace streamdl

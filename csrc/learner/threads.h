@@ -7,6 +7,10 @@
 #include <thread>
 #include <vector>
 
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
 namespace streamdl {
 
 class Pool {
@@ -39,11 +43,20 @@ class Pool {
 // host process has set. Restored at the end.
 class FloatingPoint {
  public:
-  FloatingPoint();
-  ~FloatingPoint();
+#if defined(__x86_64__)
+  FloatingPoint() : saved_(_mm_getcsr()) {
+    if ((saved_ & ~kFlags) != kStandard) _mm_setcsr(kStandard);
+  }
+  ~FloatingPoint() {
+    if ((saved_ & ~kFlags) != kStandard) _mm_setcsr(saved_);
+  }
 
  private:
+  static constexpr unsigned kStandard = 0x1f80, kFlags = 0x3f;  // what has happened, not what shall
   unsigned saved_;
+#else
+  FloatingPoint() {}
+#endif
 };
 
 }  // namespace streamdl
