@@ -309,6 +309,7 @@ def test_an_array_that_raises_or_steps_the_learner_while_it_is_read() -> None:
     assert learner.steps == 1
 
 
+@pytest.mark.filterwarnings("ignore:nanobind")  # it also says that the object was never made
 def test_step_by_keyword_by_a_derived_class_and_on_an_unmade_object() -> None:
     x, y = np.ones(3, dtype=np.float32), 0.5
 

@@ -294,3 +294,14 @@ def test_a_step_size_beyond_float32_poisons_nothing() -> None:
             continue
         for name, w in learner.parameters.items():
             assert np.isfinite(w).all(), f"{name} {w} after step size {step_size}"
+
+
+@pytest.mark.parametrize("y", [1e300, -3.5e38, np.array([1e39])])
+def test_a_target_beyond_float32_says_so(y: Any) -> None:
+    learner = sdl.Learner(sdl.MLP(2, [], 1), "squared_error", sdl.optim.SGD(0.1))
+    before = learner.state_hash()
+    with pytest.raises(
+        ValueError, match=r"y\[0\]: expected a number that float32 can hold, got -?\d"
+    ):
+        learner.step(np.ones(2, dtype=np.float32), y)
+    assert learner.state_hash() == before

@@ -295,6 +295,8 @@ double step_as(PyLearner& p, nb::handle x, nb::handle y) {
     target.label = label_from(y, p.outputs);
   } else if (p.outputs == 1 && PyFloat_CheckExact(y.ptr())) {
     single = (T)PyFloat_AS_DOUBLE(y.ptr());
+    if (std::isinf(single) && !std::isinf(PyFloat_AS_DOUBLE(y.ptr())))
+      throw nb::value_error(("y[0]: expected a number that float32 can hold, got " + std::string(nb::repr(y).c_str())).c_str());
     target.values = &single;
   } else {
     ys.read(y, p.outputs, "y");
