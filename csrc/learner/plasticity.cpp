@@ -169,6 +169,7 @@ void LearnerOf<T>::renew(int hidden, int unit) {
   const bool incoming = keeps_incoming_sums();
   T sum(0);
   for (int j = 0; j < below.inputs; ++j) {
+    if (j + 16 < below.inputs) __builtin_prefetch(row(below, j + 16) + unit, 1);  // a column: a miss per weight
     T* w = row(below, j) + unit;
     *w = (T)draw(below, hidden, kRegenerate, (uint32_t)j, (uint32_t)unit, (uint32_t)count);
     set_start(w, below.columns);

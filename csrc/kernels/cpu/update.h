@@ -7,9 +7,11 @@
 STREAMDL_BEGIN
 
 // Rows per pass. Four rows share the loads of delta and hide the latency of their dot products; rules
-// with fields, and sums, fill the registers with fewer.
-template <class Rule, unsigned kMode>
-inline constexpr int kRowsPerPass = Rule::field_count ? 1 : kMode & (kOutgoingSums | kIncomingSums) ? 2 : 4;
+// with fields, and sums, fill the registers with fewer. From far caches and memory, rows in flight count for
+// more than registers. Incoming sums add up over the rows of a pass: their number must not change.
+template <class Rule, unsigned kMode, bool kStreaming>
+inline constexpr int kRowsPerPass =
+    Rule::field_count ? 1 : kMode & kIncomingSums || (kMode & kOutgoingSums && !kStreaming) ? 2 : 4;
 
 template <class Rule>
 inline constexpr int kHypersOf = sizeof(Rule::hypers) / sizeof(Rule::hypers[0]);
@@ -182,8 +184,9 @@ STREAMDL_HD void update_rows(UpdateArgs<T>& a, C& c, const int32_t* rows, bool m
   if constexpr (propagate && Rule::uses_sensitivity) put(a.input_sensitivity, squared_dot);
 }
 
-template <class Rule, unsigned kMode, int kRows, bool kStreaming, class T, class C>
+template <class Rule, unsigned kMode, bool kStreaming, class T, class C>
 STREAMDL_HD int update_groups(UpdateArgs<T>& a, C& c) {
+  constexpr int kRows = kRowsPerPass<Rule, kMode, kStreaming>;
   int i = 0;
   for (; i + kRows <= a.row_count; i += kRows)
     update_rows<Rule, kMode, kRows, kStreaming>(a, c, a.rows + i, i + 2 * kRows <= a.row_count);
@@ -193,10 +196,9 @@ STREAMDL_HD int update_groups(UpdateArgs<T>& a, C& c) {
 template <class Rule, unsigned kMode, class T>
 void update(UpdateArgs<T>& a) {
   using V = Register<T>;
-  constexpr int kRows = kRowsPerPass<Rule, kMode>;
   auto c = make_context<Rule, (kMode & kDecay) != 0, true, V>(a.hyper);
-  int i = a.streaming ? update_groups<Rule, kMode, kRows, true>(a, c) : update_groups<Rule, kMode, kRows, false>(a, c);
-  for (; kRows > 1 && i < a.row_count; ++i) update_rows<Rule, kMode, 1, false>(a, c, a.rows + i, false);
+  int i = a.streaming ? update_groups<Rule, kMode, true>(a, c) : update_groups<Rule, kMode, false>(a, c);
+  for (; Rule::field_count == 0 && i < a.row_count; ++i) update_rows<Rule, kMode, 1, false>(a, c, a.rows + i, false);
   if (!a.bias) return;
   for (int j = 0; j < a.used; j += V::width) {
     for (int k = 0; k < Rule::clock_count; ++k) c.correction[k] = load_register(a.column_correction[k] + j);
