@@ -131,7 +131,8 @@ for name, optimizer in {
     "momentum": sdl.optim.SGD(0.01, momentum=0.9), "nesterov": sdl.optim.SGD(0.01, 0.9, nesterov=True),
     "adam": sdl.optim.Adam(0.01), "adam without epsilon": sdl.optim.Adam(0.01, epsilon=0),
     "slow idbd": sdl.optim.IDBD(0.01, 1e-3), "idbd": sdl.optim.IDBD(0.01, 0.05),
-    "wild idbd": sdl.optim.IDBD(0.3, 1.0),
+    "wild idbd": sdl.optim.IDBD(0.3, 1.0), "decaying idbd": sdl.optim.IDBD(0.01, 0.05, weight_decay=1e-3),
+    "decaying momentum": sdl.optim.SGD(0.01, momentum=0.9, weight_decay=1e-3),
 }.items():
     for dtype in ("float32", "float64"):
         learner = sdl.Learner(
@@ -139,7 +140,9 @@ for name, optimizer in {
             sdl.plasticity.ContinualBackprop(1e-3, maturity=20), dtype=dtype,
         )
         rejected = 0
-        for x, y in zip(xs, ys):
+        for i, (x, y) in enumerate(zip(xs, ys)):
+            if i % 500 == 499:  # with decay every value is looked at, and no bound is followed
+                learner.hyperparameters["weight_decay"] = 0.0 if i % 1000 < 500 else 1e-3
             try:
                 learner.step(x, y)
             except ValueError:
@@ -152,5 +155,5 @@ for name, optimizer in {
 def test_spikes_up_to_overflow_end_with_the_bits_of_the_scalar_set(isa: str) -> None:
     done, plain = python(SPIKES, isa), python(SPIKES, "scalar")
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 14
+    assert len(done.stdout.splitlines()) == 18
     assert done.stdout == plain.stdout

@@ -35,27 +35,33 @@ void LearnerOf<T>::widen_bounds(int l, const T* weight) {
 }
 
 // Whether this example's update of layer l is known beforehand to stay within bounds, which then include it.
-// They grow by what an update could do at most; now and then that calls for a new measurement.
+// They grow by what an update could do at most; now and then that calls for a new measurement. After a no the
+// update looks at every value, and how the fields grow is not followed.
 template <class T>
 bool LearnerOf<T>::within_bounds(int l) {
+  Bounds& b = bounds_[l];
+  const bool known = calls_[l].run_bounded && extend_bounds(l);
+  if (!known) std::fill(b.most.begin() + 1, b.most.end(), std::numeric_limits<double>::infinity());
+  return known;
+}
+
+template <class T>
+bool LearnerOf<T>::extend_bounds(int l) {
   const int padded = plan_->boundaries[l + 1].padded;
   const T* sensitivity = calls_[l].update.sensitivity;
   Bounds& b = bounds_[l];
   const auto bound = kernels_.rules[plan_->rule].bound;
   const double x = std::max(1.0, (double)input_sizes_[l]);
   const double gradient = x * kernels_.largest(scratch_[l + 1].delta, padded);
-  if (!plan_->uses_sensitivity ||
-      (kernels_.all_finite(sensitivity, padded) &&
-       x * x * std::max(1.0, (double)kernels_.largest(sensitivity, padded)) < base::kSmall)) {
-    if (bound(b.most.data(), gradient, hyper())) return true;
-    constexpr uint64_t kRest = 64;  // updates between two measurements, each of which costs about half of one
-    if (steps() >= b.measured + kRest) {
-      measure_bounds(l);
-      if (bound(b.most.data(), gradient, hyper())) return true;
-    }
-  }
-  std::fill(b.most.begin() + 1, b.most.end(), std::numeric_limits<double>::infinity());
-  return false;
+  if (plan_->uses_sensitivity &&
+      !(kernels_.all_finite(sensitivity, padded) &&
+        x * x * std::max(1.0, (double)kernels_.largest(sensitivity, padded)) < base::kSmall))
+    return false;
+  if (bound(b.most.data(), gradient, hyper())) return true;
+  constexpr uint64_t kRest = 64;  // updates between two measurements, each of which costs about half of one
+  if (steps() < b.measured + kRest) return false;
+  measure_bounds(l);
+  return bound(b.most.data(), gradient, hyper());
 }
 
 // Whether no delta and no update of this example can overflow, from max |w| and max |x| of every layer.

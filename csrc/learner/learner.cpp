@@ -554,7 +554,7 @@ void LearnerOf<T>::update_dense(int l) {
     a.rows = rows;
     a.row_count = count;
     a.bias = call.bias;
-    run_update(call.run_bounded && within_bounds(l) ? call.run_bounded : call.run, a);
+    run_update(plan_->field_count && within_bounds(l) ? call.run_bounded : call.run, a);
   } else {
     // Incoming sums add up over fixed tiles of rows, so that no split of the rows changes a bit.
     T* sum = block_->at<T>(plan_->hidden[l].incoming_sum);

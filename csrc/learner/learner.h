@@ -156,6 +156,7 @@ class LearnerOf : public Learner {
   void measure_bounds(int l);
   void widen_bounds(int l, const T* weight);
   bool within_bounds(int l);
+  bool extend_bounds(int l);
   bool probe();
   void exact_sensitivities();
   void read_back(int b, bool squared);
