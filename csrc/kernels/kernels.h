@@ -166,6 +166,9 @@ struct Kernels {
   // w = (1 - shrink) w + noise N(0,1) for the n weights of a row; returns max |w|.
   T (*perturb)(T* row, int n, double shrink, double noise, const uint32_t* counter, const uint32_t* key);
 
+  // The n draws that follow counter[0], as numbers in [0, 1): of words 0 and 1, and where wanted of 2 and 3.
+  void (*uniforms)(double* first, double* second, int n, const uint32_t* counter, const uint32_t* key);
+
   // By Utility; the formulas are in rules/units/continual_backprop.h.
   void (*utility[(int)Utility::count])(const UtilityArgs<T>&);
 

@@ -26,11 +26,11 @@ void LearnerOf<T>::measure_bounds(int l) {
   b.measured = steps();
 }
 
-// A weight of layer l was written, with its fields at their start.
+// Such a weight of layer l was written, with its fields at their start.
 template <class T>
-void LearnerOf<T>::widen_bounds(int l, const T* weight) {
+void LearnerOf<T>::widen_bounds(int l, T weight) {
   std::vector<double>& most = bounds_[l].most;
-  most[0] = std::max(most[0], (double)std::abs(*weight));
+  most[0] = std::max(most[0], (double)std::abs(weight));
   for (int f = 0; f < plan_->field_count; ++f) most[f + 1] = std::max(most[f + 1], (double)start_value(f));
 }
 

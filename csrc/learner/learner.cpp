@@ -73,6 +73,9 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan)
     scratch_.push_back(std::move(s));
   }
   output_ = allocate(plan_->boundaries.back().padded);
+  int most = 0;
+  for (const Dense& d : plan_->dense) most = std::max(most, d.inputs + 1);
+  for (std::vector<double>& numbers : drawn_) numbers.resize(most);
   calls_.resize(plan_->dense.size());
   bounds_.resize(plan_->dense.size(), Bounds{std::vector<double>(1 + plan_->field_count)});
   input_sizes_.resize(plan_->boundaries.size());
@@ -84,66 +87,8 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan)
 }
 
 template <class T>
-T LearnerOf<T>::start_value(int field) const {
-  const int start = plan_->fields[field].start;
-  return start < 0 ? T(0) : (T)hyper()[start];
-}
-
-template <class T>
 bool LearnerOf<T>::decays() const {
   return hyper()[plan_->rule_hypers] != 0 || hyper()[plan_->rule_hypers + 1] != 0;
-}
-
-template <class T>
-std::array<uint32_t, 2> LearnerOf<T>::key() const {
-  const uint64_t seed = *block_->at<uint64_t>(plan_->seed);
-  return {(uint32_t)seed, (uint32_t)(seed >> 32)};
-}
-
-// The fields of one weight return to their start values.
-template <class T>
-void LearnerOf<T>::set_start(T* weight, int columns) const {
-  for (int f = 0; f < plan_->field_count; ++f) weight[(f + 1) * columns] = start_value(f);
-}
-
-template <class T>
-void LearnerOf<T>::initialize() {
-  const Spec& spec = plan_->spec;
-  *block_->at<uint64_t>(plan_->seed) = spec.seed;
-  const std::vector<double> values = plan_->initial_hyper();
-  std::copy(values.begin(), values.end(), hyper());
-  for (size_t l = 0; l < plan_->dense.size(); ++l) {
-    const Dense& d = plan_->dense[l];
-    for (int j = 0; j <= d.inputs; ++j)
-      for (int k = 0; k < d.columns; ++k) set_start(row(d, j) + k, d.columns);
-    for (int k = 0; k < d.outputs; ++k) {
-      for (int j = 0; j < d.inputs; ++j) row(d, j)[k] = (T)draw(d, (int)l, 1, j, (uint32_t)k, 0);
-      if (d.init == Init::sparse) {  // exactly this many incoming weights are 0, chosen by their own draws
-        std::vector<std::pair<double, int>> order;
-        const Dense lottery = [&] { Dense e = d; e.init = Init::standard; return e; }();
-        for (int j = 0; j < d.inputs; ++j) order.push_back({draw(lottery, (int)l, 6, j, (uint32_t)k, 0), j});
-        std::sort(order.begin(), order.end());
-        for (int j = 0; j < (int)std::ceil(d.sparsity * d.inputs); ++j) row(d, order[j].second)[k] = T(0);
-      }
-      if (d.init == Init::standard && d.has_bias) row(d, d.inputs)[k] = (T)draw(d, (int)l, 1, d.inputs, (uint32_t)k, 0);
-    }
-  }
-  for (const Boundary& b : plan_->boundaries) {
-    for (const UnitOp& op : b.ops)
-      if (op.parameter >= 0)
-        for (int k = 0; k < b.padded; ++k) {
-          block_->at<T>(op.gain)[k] = k < b.units ? T(1) : T(0);
-          set_start(block_->at<T>(op.gain) + k, b.padded);
-          set_start(block_->at<T>(op.shift) + k, b.padded);
-        }
-    for (int c = 0; c < plan_->clock_count; ++c)
-      for (int k = 0; k < b.units; ++k) block_->at<double>(b.clock[c])[k] = 1;
-  }
-  for (size_t i = 0; i < plan_->hidden.size(); ++i) {
-    for (int k = 0; k < plan_->dense[i].outputs; ++k) block_->at<double>(plan_->hidden[i].decay_power)[k] = 1;
-    rebuild_incoming((int)i);
-  }
-  state_loaded();
 }
 
 template <class T>
@@ -295,7 +240,7 @@ bool LearnerOf<T>::forward_ops(int b, bool train, uint64_t step) {
       case LayerSpec::Kind::dropout:
         if (train) {
           const uint32_t counter[4] = {0, (uint32_t)step, (uint32_t)(step >> 32),
-                                       4u << 24 | (uint32_t)b << 8 | (uint32_t)i};
+                                       (uint32_t)kDropout << 24 | (uint32_t)b << 8 | (uint32_t)i};
           finite = kernels_.drop(in, out, s.gates[i], n, op.spec.rate, counter, key().data());
         } else {
           std::memcpy(out, in, sizeof(T) * boundary.padded);
@@ -482,12 +427,12 @@ void LearnerOf<T>::exact_sensitivities() {
 template <class T>
 void LearnerOf<T>::hyper_changed() {
   prepared_ = false;
-  for (Scratch& s : scratch_) s.eligible_until = 0;
 }
 
 template <class T>
 void LearnerOf<T>::prepare() {
   prepared_ = true;
+  prepare_plasticity();
   const bool decay = decays();
   for (size_t l = 0; l < calls_.size(); ++l) {
     const Dense& d = plan_->dense[l];
@@ -624,7 +569,6 @@ Status LearnerOf<T>::predict(const Input<T>& x, T* output) {
   return Status::ok;
 }
 
-// bounds.cpp and plasticity.cpp hold the other members; they make the rest of the class.
 template class LearnerOf<float>;
 template class LearnerOf<double>;
 

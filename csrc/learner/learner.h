@@ -80,6 +80,10 @@ class Learner {
   std::atomic<bool> busy_{false};
 };
 
+// Streams of random numbers; the top byte of the last counter word.
+enum Stream { kInitial = 1, kRegenerate = 2, kReset = 3, kDropout = 4, kPerturb = 5, kLottery = 6 };
+
+// learner.cpp steps; weights.cpp, bounds.cpp and plasticity.cpp hold the other members.
 template <class T>
 class LearnerOf : public Learner {
  public:
@@ -116,6 +120,7 @@ class LearnerOf : public Learner {
     int32_t *active, *all;
     int count;
     bool sums_stale;
+    UtilityArgs<T> worth;         // of the units, with Continual Backprop
     int eligible;                 // mature units, as long as
     uint64_t eligible_until = 0;  // this update has not come
   };
@@ -144,7 +149,7 @@ class LearnerOf : public Learner {
   std::array<uint32_t, 2> key() const;
 
   void initialize();
-  double draw(const Dense& d, int layer, int stream, uint32_t index, uint32_t a, uint32_t b) const;
+  const double* draw_incoming(int layer, int unit, Stream stream, uint64_t when);
 
   Status load(const Input<T>& x);
   bool forward(bool train, uint64_t step);
@@ -154,7 +159,7 @@ class LearnerOf : public Learner {
   bool bounded(T largest_delta);
   void measure_bounds();
   void measure_bounds(int l);
-  void widen_bounds(int l, const T* weight);
+  void widen_bounds(int l, T weight);
   bool within_bounds(int l);
   bool extend_bounds(int l);
   bool probe();
@@ -174,6 +179,10 @@ class LearnerOf : public Learner {
 
   void plasticity();
   void continual_backprop(const PlasticitySpec& spec, const double* hyper);
+  const double* continual_backprop_hyper() const;
+  void prepare_plasticity();
+  void track_utilities(int hidden, const PlasticitySpec& spec, double decay);
+  void choose_least(int hidden, const PlasticitySpec& spec, const double* hyper);
   void shrink_and_perturb(const double* hyper);
   void ensure_sums(int b);
   void rebuild_incoming(int hidden);
@@ -191,8 +200,10 @@ class LearnerOf : public Learner {
   std::vector<std::vector<int>> chosen_;
   std::vector<T*> gradients_, sensitivities_;  // of a minibatch, made at its first use
   T* output_;
+  std::vector<double> drawn_[2];   // of one unit
   std::unique_ptr<Pool> pool_;     // with more than one thread
   std::vector<Call> calls_;
+  uint64_t grown_up_, settled_;    // ages: from which on a unit is mature, its utility needs no correction
   bool touched_ = true, prepared_ = false;
   uint64_t weights_seen_ = 0;
   bool minibatch_ = false;

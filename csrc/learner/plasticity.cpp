@@ -11,9 +11,6 @@
 namespace streamdl {
 namespace {
 
-// Streams of random numbers; the top byte of the last counter word.
-enum Stream { kInitial = 1, kRegenerate = 2, kReset = 3, kDropout = 4, kPerturb = 5, kLottery = 6 };
-
 double power(double base, uint64_t exponent) {
   double result = 1;
   for (; exponent; exponent >>= 1, base *= base)
@@ -21,21 +18,13 @@ double power(double base, uint64_t exponent) {
   return result;
 }
 
-}  // namespace
-
-// One incoming weight: `index` is the source, `a` and `b` say which draw.
-template <class T>
-double LearnerOf<T>::draw(const Dense& d, int layer, int stream, uint32_t index, uint32_t a, uint32_t b) const {
-  uint32_t words[4];
-  base::philox<uint32_t>(index, a, b, (uint32_t)stream << 24 | (uint32_t)layer, key()[0], key()[1], words);
-  const bool initial = stream == kInitial || stream == kReset;
-  if (initial && d.init == Init::zeros) return 0;
-  if (initial && d.init == Init::kaiming_normal) {
-    const double u = 1 - base::uniform(words[0], words[1]), v = base::uniform(words[2], words[3]);
-    return std::sqrt(d.gain_squared / d.inputs) * std::sqrt(-2 * base::log(u)) * std::cos(6.283185307179586 * v);
-  }
-  return d.bound * (2 * base::uniform(words[0], words[1]) - 1);
+// Whether it is measured from the mean of the activation.
+bool is_centred(Utility kind) {
+  return kind == Utility::zero_contribution || kind == Utility::adaptable_contribution ||
+         kind == Utility::feature_by_input;
 }
+
+}  // namespace
 
 template <class T>
 void LearnerOf<T>::rebuild_incoming(int hidden) {
@@ -54,6 +43,12 @@ void LearnerOf<T>::ensure_sums(int b) {
   for (int j = 0; j < d.inputs; ++j) scratch_[b].outgoing_sum[j] = kernels_.absolute_sum(row(d, j), d.columns);
 }
 
+// Replacement rate, maturity, decay.
+template <class T>
+const double* LearnerOf<T>::continual_backprop_hyper() const {
+  return hyper() + plan_->rule_hypers + base::kCommonHypers + 2 * plan_->continual_backprop;
+}
+
 template <class T>
 void LearnerOf<T>::plasticity() {
   const double* h = hyper() + plan_->rule_hypers + base::kCommonHypers;
@@ -70,78 +65,109 @@ void LearnerOf<T>::plasticity() {
 
 //---------------------------------------------------------------------------- Continual Backprop
 
-// Dohare et al., 2024, as conformance/README.md of the tests states it.
+// What does not change from step to step.
 template <class T>
-void LearnerOf<T>::continual_backprop(const PlasticitySpec& spec, const double* h) {
-  const double rate = h[0], maturity = h[1], decay = h[2];
-  const uint64_t now = *block_->at<uint64_t>(plan_->updates);
-  const bool incoming = keeps_incoming_sums();
-  const Utility kind = spec.utility;
-  const bool centred = kind == Utility::zero_contribution || kind == Utility::adaptable_contribution ||
-                       kind == Utility::feature_by_input;
-  const bool outgoing = kind != Utility::adaptation && kind != Utility::feature_by_input;
+void LearnerOf<T>::prepare_plasticity() {
+  if (plan_->continual_backprop < 0) return;
+  const PlasticitySpec& spec = plan_->spec.plasticity[plan_->continual_backprop];
+  const double* h = continual_backprop_hyper();
+  grown_up_ = (uint64_t)std::min(h[1], 1e18) + 1;
+  // From this age on 1 - decay^age rounds to 1.
+  settled_ = h[2] < 1 ? (uint64_t)std::min(std::ceil(38 / -std::log(h[2])), 1e18) : ~(uint64_t)0;
   for (size_t i = 0; i < plan_->hidden.size(); ++i) {
     const UnitState& u = plan_->hidden[i];
     Scratch& s = scratch_[i + 1];
-    const int units = plan_->dense[i].outputs;
-    if (outgoing) ensure_sums((int)i + 1);
-    if (incoming && now % 1024 == 0) rebuild_incoming((int)i);  // rounding does not add up
-    double* powers = block_->at<double>(u.decay_power);
-    if (centred)
-      for (int k = 0; k < units; ++k) {
-        powers[k] *= decay;
-        s.decay_correction[k] = (T)(1 / (1 - powers[k]));
-      }
-    const T* h_now = minibatch_ ? s.mean : value((int)i + 1);
-    if (!centred && spec.transfer_bias) {  // the formula does not need f, the transfer does
-      T* f = block_->at<T>(u.mean_activation);
-      for (int k = 0; k < units; ++k) f[k] = (T)(decay * f[k] + (1 - decay) * h_now[k]);
-    }
-    kernels_.utility[(int)kind]({units, (T)decay, block_->at<T>(u.utility),
-                                 centred ? block_->at<T>(u.mean_activation) : nullptr, s.decay_correction,
-                                 h_now, minibatch_ ? s.magnitude : nullptr,
-                                 s.outgoing_sum, block_->at<T>(u.incoming_sum), (T)(1.0 / plan_->dense[i + 1].outputs),
-                                 (T)(1.0 / plan_->dense[i].inputs)});
-    const uint64_t* birth = block_->at<uint64_t>(u.birth);
-    if (now >= s.eligible_until) {  // a unit matures on this update, or one was reborn
-      s.eligible = 0;
-      s.eligible_until = ~(uint64_t)0;
-      for (int k = 0; k < units; ++k) {
-        if ((double)(now - birth[k]) > maturity)
-          ++s.eligible;
-        else
-          s.eligible_until = std::min(s.eligible_until, birth[k] + (uint64_t)std::min(maturity, 1e18) + 1);
-      }
-    }
-    const int eligible = s.eligible;
-    std::vector<int>& chosen = chosen_[i + 1];
-    chosen.clear();
-    if (!eligible) continue;
-    double* counter = block_->at<double>(u.counter);
-    *counter += rate * eligible;
-    double due = std::floor(*counter);
-    if (spec.max_per_step > 0) due = std::min(due, spec.max_per_step);
-    const int n = (int)std::min<double>(due, eligible);
-    *counter -= n;
-    const T* raw = block_->at<T>(u.utility);
-    for (int r = 0; r < n; ++r) {
-      int least = -1;
-      double least_utility = 0;
-      for (int k = 0; k < units; ++k) {
-        if (least >= 0 && (double)raw[k] >= least_utility) continue;  // the correction only raises it
-        if (!((double)(now - birth[k]) > maturity)) continue;
-        if (std::find(chosen.begin(), chosen.end(), k) != chosen.end()) continue;
-        const double utility = (double)raw[k] / (1 - power(decay, now - birth[k]));
-        if (least < 0 || utility < least_utility) least = k, least_utility = utility;
-      }
-      chosen.push_back(least);
-    }
+    s.eligible_until = 0;
+    s.worth = {plan_->dense[i].outputs, (T)h[2], block_->at<T>(u.utility),
+               is_centred(spec.utility) ? block_->at<T>(u.mean_activation) : nullptr, s.decay_correction,
+               nullptr, nullptr, s.outgoing_sum, block_->at<T>(u.incoming_sum),
+               (T)(1.0 / plan_->dense[i + 1].outputs), (T)(1.0 / plan_->dense[i].inputs)};
+  }
+}
+
+// Dohare et al., 2024, as conformance/README.md of the tests states it.
+template <class T>
+void LearnerOf<T>::continual_backprop(const PlasticitySpec& spec, const double* h) {
+  const uint64_t now = *block_->at<uint64_t>(plan_->updates);
+  for (size_t i = 0; i < plan_->hidden.size(); ++i) {
+    track_utilities((int)i, spec, h[2]);
+    choose_least((int)i, spec, h);
   }
   if (spec.transfer_bias)
     for (size_t i = 0; i < plan_->hidden.size(); ++i)
-      for (int unit : chosen_[i + 1]) transfer((int)i, unit, decay);
+      for (int unit : chosen_[i + 1]) transfer((int)i, unit, h[2]);
   for (size_t i = 0; i < plan_->hidden.size(); ++i)
-    for (int unit : chosen_[i + 1]) renew((int)i, unit);
+    for (int unit : chosen_[i + 1]) {
+      Scratch& s = scratch_[i + 1];
+      renew((int)i, unit);
+      --s.eligible;
+      s.eligible_until = std::min(s.eligible_until, now + grown_up_);
+    }
+}
+
+template <class T>
+void LearnerOf<T>::track_utilities(int hidden, const PlasticitySpec& spec, double decay) {
+  const UnitState& u = plan_->hidden[hidden];
+  Scratch& s = scratch_[hidden + 1];
+  const Utility kind = spec.utility;
+  const bool centred = is_centred(kind);
+  if (kind != Utility::adaptation && kind != Utility::feature_by_input) ensure_sums(hidden + 1);
+  if (keeps_incoming_sums() && *block_->at<uint64_t>(plan_->updates) % 1024 == 0)
+    rebuild_incoming(hidden);  // rounding does not add up
+  s.worth.activation = minibatch_ ? s.mean : value(hidden + 1);
+  s.worth.magnitude = minibatch_ ? s.magnitude : nullptr;
+  if (centred) {
+    double* powers = block_->at<double>(u.decay_power);
+    for (int k = 0; k < s.worth.units; ++k) {
+      powers[k] *= decay;
+      s.decay_correction[k] = (T)(1 / (1 - powers[k]));
+    }
+  } else if (spec.transfer_bias) {  // the formula does not need f, the transfer does
+    T* f = block_->at<T>(u.mean_activation);
+    for (int k = 0; k < s.worth.units; ++k) f[k] = (T)(decay * f[k] + (1 - decay) * s.worth.activation[k]);
+  }
+  kernels_.utility[(int)kind](s.worth);
+}
+
+// The mature units of least utility, as many as the counter says.
+template <class T>
+void LearnerOf<T>::choose_least(int hidden, const PlasticitySpec& spec, const double* h) {
+  const UnitState& u = plan_->hidden[hidden];
+  Scratch& s = scratch_[hidden + 1];
+  const int units = s.worth.units;
+  const uint64_t now = *block_->at<uint64_t>(plan_->updates);
+  const uint64_t* birth = block_->at<uint64_t>(u.birth);
+  if (now >= s.eligible_until) {  // a unit matures on this update
+    s.eligible = 0;
+    s.eligible_until = ~(uint64_t)0;
+    for (int k = 0; k < units; ++k) {
+      const bool mature = now - birth[k] >= grown_up_;
+      s.eligible += mature;
+      s.eligible_until = std::min(s.eligible_until, mature ? ~(uint64_t)0 : birth[k] + grown_up_);
+    }
+  }
+  std::vector<int>& chosen = chosen_[hidden + 1];
+  chosen.clear();
+  double& counter = *block_->at<double>(u.counter);
+  counter += h[0] * s.eligible;
+  if (!(counter >= 1)) return;
+  double due = std::floor(counter);
+  if (spec.max_per_step > 0) due = std::min(due, spec.max_per_step);
+  const int n = (int)std::min<double>(due, s.eligible);
+  counter -= n;
+  const T* raw = block_->at<T>(u.utility);
+  for (int r = 0; r < n; ++r) {
+    int least = -1;
+    double least_utility = 0;
+    for (int k = 0; k < units; ++k) {
+      if (least >= 0 && (double)raw[k] >= least_utility) continue;  // the correction only raises it
+      const uint64_t age = now - birth[k];
+      if (age < grown_up_ || std::find(chosen.begin(), chosen.end(), k) != chosen.end()) continue;
+      const double utility = age < settled_ ? (double)raw[k] / (1 - power(h[2], age)) : (double)raw[k];
+      if (least < 0 || utility < least_utility) least = k, least_utility = utility;
+    }
+    chosen.push_back(least);
+  }
 }
 
 // Hands the unit's mean output f/c, through its outgoing weights, to the next layer's bias.
@@ -155,7 +181,7 @@ void LearnerOf<T>::transfer(int hidden, int unit, double decay) {
   T* bias = row(above, above.inputs);
   for (int k = 0; k < above.outputs; ++k) {
     bias[k] += (T)(mean * row(above, unit)[k]);
-    widen_bounds(hidden + 1, bias + k);
+    widen_bounds(hidden + 1, bias[k]);
   }
 }
 
@@ -167,15 +193,18 @@ void LearnerOf<T>::renew(int hidden, int unit) {
   uint64_t count = *block_->at<uint64_t>(plan_->updates);
   if (u) count = ++*block_->at<uint64_t>(u->replacements);
   const bool incoming = keeps_incoming_sums();
-  T sum(0);
+  const double* drawn = draw_incoming(hidden, unit, kRegenerate, count);
+  T sum(0), most(0);
   for (int j = 0; j < below.inputs; ++j) {
     if (j + 16 < below.inputs) __builtin_prefetch(row(below, j + 16) + unit, 1);  // a column: a miss per weight
     T* w = row(below, j) + unit;
-    *w = (T)draw(below, hidden, kRegenerate, (uint32_t)j, (uint32_t)unit, (uint32_t)count);
+    *w = (T)drawn[j];
     set_start(w, below.columns);
-    sum += std::abs(*w);
-    widen_bounds(hidden, w);
+    const T size = std::abs(*w);
+    sum += size;
+    most = std::max(most, size);
   }
+  widen_bounds(hidden, most);
   row(below, below.inputs)[unit] = T(0);
   set_start(row(below, below.inputs) + unit, below.columns);
   T* out = row(above, unit);
@@ -185,7 +214,7 @@ void LearnerOf<T>::renew(int hidden, int unit) {
     out[k] = T(0);
     set_start(out + k, above.columns);
   }
-  widen_bounds(hidden + 1, out);
+  widen_bounds(hidden + 1, T(0));
   const Boundary& boundary = plan_->boundaries[hidden + 1];
   for (const UnitOp& op : boundary.ops)
     if (op.parameter >= 0) {
@@ -205,13 +234,13 @@ void LearnerOf<T>::renew(int hidden, int unit) {
   block_->at<T>(u->incoming_sum)[unit] = sum;
   block_->at<uint64_t>(u->birth)[unit] = *block_->at<uint64_t>(plan_->updates);
   block_->at<double>(u->decay_power)[unit] = 1;
-  scratch_[hidden + 1].eligible_until = 0;
 }
 
 template <class T>
 void LearnerOf<T>::regenerate(int hidden, int unit) {
   if (touched_) refresh();
   renew(hidden, unit);
+  scratch_[hidden + 1].eligible_until = 0;
 }
 
 template <class T>
@@ -226,8 +255,7 @@ std::vector<uint64_t> LearnerOf<T>::ages(int hidden) const {
 template <class T>
 std::vector<double> LearnerOf<T>::utilities(int hidden) const {
   std::vector<double> utilities;
-  const double* h = hyper() + plan_->rule_hypers + base::kCommonHypers;
-  for (int i = 0; i < plan_->continual_backprop; ++i) h += 2;
+  const double* h = continual_backprop_hyper();
   const std::vector<uint64_t> age = ages(hidden);
   const T* raw = block_->at<T>(plan_->hidden[hidden].utility);
   for (size_t k = 0; k < age.size(); ++k)
@@ -274,11 +302,12 @@ void LearnerOf<T>::reset_outputs(const std::vector<int>& units, bool fresh) {
   const Dense& d = plan_->dense[l];
   const uint64_t now = *block_->at<uint64_t>(plan_->updates);
   for (int k : units) {
+    const double* drawn = draw_incoming(l, k, kReset, now);
     for (int j = 0; j < d.inputs; ++j) {
       T* w = row(d, j) + k;
-      *w = fresh ? (T)draw(d, l, kReset, (uint32_t)j, (uint32_t)k, (uint32_t)now) : T(0);
+      *w = fresh ? (T)drawn[j] : T(0);
       set_start(w, d.columns);
-      widen_bounds(l, w);
+      widen_bounds(l, *w);
     }
     row(d, d.inputs)[k] = T(0);
     set_start(row(d, d.inputs) + k, d.columns);
@@ -404,11 +433,8 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
   ++*block_->at<uint64_t>(plan_->updates);
   *block_->at<uint64_t>(plan_->steps) += (uint64_t)n;
   if (plan_->continual_backprop >= 0) {
-    const Utility kind = plan_->spec.plasticity[plan_->continual_backprop].utility;
-    const bool centred = kind == Utility::zero_contribution || kind == Utility::adaptable_contribution ||
-                         kind == Utility::feature_by_input;
-    const double* h = hyper() + plan_->rule_hypers + base::kCommonHypers;
-    for (int i = 0; i < plan_->continual_backprop; ++i) h += 2;
+    const bool centred = is_centred(plan_->spec.plasticity[plan_->continual_backprop].utility);
+    const double* h = continual_backprop_hyper();
     for (size_t i = 0; i < activations.size(); ++i) {
       Scratch& s = scratch_[i + 1];
       const int units = plan_->dense[i].outputs;

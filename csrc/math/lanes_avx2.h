@@ -343,6 +343,10 @@ STREAMDL_HD Words iota() {
   return {_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
           _mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15)};
 }
+STREAMDL_HD void store(uint32_t* p, Words a) {
+  _mm256_storeu_si256((__m256i*)p, a.low);
+  _mm256_storeu_si256((__m256i*)(p + 8), a.high);
+}
 STREAMDL_HD Words operator+(Words a, Words b) {
   return {_mm256_add_epi32(a.low, b.low), _mm256_add_epi32(a.high, b.high)};
 }

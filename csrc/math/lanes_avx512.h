@@ -278,6 +278,7 @@ struct Words {
 STREAMDL_HD Words iota() {
   return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
+STREAMDL_HD void store(uint32_t* p, Words a) { _mm512_storeu_si512(p, a.all); }
 STREAMDL_HD Words operator+(Words a, Words b) { return _mm512_add_epi32(a.all, b.all); }
 STREAMDL_HD Words operator^(Words a, Words b) { return _mm512_xor_si512(a.all, b.all); }
 STREAMDL_HD Words multiply(Words a, uint32_t b, Words& high) {

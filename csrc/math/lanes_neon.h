@@ -303,6 +303,9 @@ STREAMDL_HD Words iota() {
   const uint32x4_t first = {0, 1, 2, 3};
   STREAMDL_PARTS(Words, vaddq_u32(first, vdupq_n_u32(4 * (uint32_t)k)));
 }
+STREAMDL_HD void store(uint32_t* p, Words a) {
+  for (int k = 0; k < 4; ++k) vst1q_u32(p + 4 * k, a.part[k]);
+}
 STREAMDL_HD Words operator+(Words a, Words b) {
   STREAMDL_PARTS(Words, vaddq_u32(a.part[k], b.part[k]));
 }

@@ -170,6 +170,9 @@ STREAMDL_PLAIN Words iota() {  // 0, 1, 2, ..., 15
   for (int i = 0; i < 16; ++i) r.lane[i] = (uint32_t)i;
   return r;
 }
+STREAMDL_PLAIN void store(uint32_t* p, Words a) {
+  for (int i = 0; i < 16; ++i) p[i] = a.lane[i];
+}
 STREAMDL_PLAIN Words operator+(Words a, Words b) {
   for (int i = 0; i < 16; ++i) a.lane[i] += b.lane[i];
   return a;

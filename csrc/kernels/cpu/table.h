@@ -44,7 +44,7 @@ const Kernels<T>& table() {
       &normalize<T>, &normalize_back<T>, &affine<T>, &drop<T>, &multiply<T>,
       {&elementwise_loss<SquaredError, T>, &cross_entropy<T>, &elementwise_loss<BinaryCrossEntropy, T>,
        &elementwise_loss<Huber, T>},
-      &perturb<T>,
+      &perturb<T>, &uniforms,
       {STREAMDL_UTILITIES(STREAMDL_UTILITY)},
       rules,
   };

@@ -201,6 +201,24 @@ T perturb(T* row, int n, double shrink, double noise, const uint32_t* counter, c
   return maximum(most);
 }
 
+//---------------------------------------------------------------------------- draws
+
+STREAMDL_HD void to_uniforms(Words high, Words low, double* out, int n) {
+  uint32_t a[16], b[16];
+  store(a, high);
+  store(b, low);
+  for (int i = 0; i < 16 && i < n; ++i) out[i] = uniform(a[i], b[i]);
+}
+
+inline void uniforms(double* first, double* second, int n, const uint32_t* counter, const uint32_t* key) {
+  for (int j = 0; j < n; j += 16) {
+    Words words[4];
+    philox(Words(counter[0] + (uint32_t)j) + iota(), counter[1], counter[2], counter[3], key[0], key[1], words);
+    to_uniforms(words[0], words[1], first + j, n - j);
+    if (second) to_uniforms(words[2], words[3], second + j, n - j);
+  }
+}
+
 //---------------------------------------------------------------------------- unit utilities
 
 template <class U, class T>

@@ -6,12 +6,14 @@
 
 STREAMDL_BEGIN
 
+inline constexpr bool kHalves = Register<float>::width < Lanes<float>::width;
+
 // Rows per pass. Four rows share the loads of delta and hide the latency of their dot products; rules
-// with fields, and sums, fill the registers with fewer. From far caches and memory, rows in flight count for
-// more than registers. Incoming sums add up over the rows of a pass: their number must not change.
+// with fields, and sums in halves, fill the registers with fewer. From far caches and memory, rows in flight
+// count for more than registers. Incoming sums add up over the rows of a pass: their number must not change.
 template <class Rule, unsigned kMode, bool kStreaming>
 inline constexpr int kRowsPerPass =
-    Rule::field_count ? 1 : kMode & kIncomingSums || (kMode & kOutgoingSums && !kStreaming) ? 2 : 4;
+    Rule::field_count ? 1 : kMode & kIncomingSums || (kMode & kOutgoingSums && !kStreaming && kHalves) ? 2 : 4;
 
 template <class Rule>
 inline constexpr int kHypersOf = sizeof(Rule::hypers) / sizeof(Rule::hypers[0]);

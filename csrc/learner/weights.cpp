@@ -1,0 +1,95 @@
+// Where weights come from: random draws, start values of fields, a new learner.
+#include <algorithm>
+#include <cmath>
+
+#include "learner/learner.h"
+#include "math/elementary.h"
+#include "math/philox.h"
+
+namespace streamdl {
+
+template <class T>
+std::array<uint32_t, 2> LearnerOf<T>::key() const {
+  const uint64_t seed = *block_->at<uint64_t>(plan_->seed);
+  return {(uint32_t)seed, (uint32_t)(seed >> 32)};
+}
+
+// What a stream holds for the weights of one unit, one number per source and one for the bias. `when` tells
+// the times apart that the unit is drawn. Valid until the next draw.
+template <class T>
+const double* LearnerOf<T>::draw_incoming(int layer, int unit, Stream stream, uint64_t when) {
+  const Dense& d = plan_->dense[layer];
+  const int n = d.inputs + 1;
+  double *out = drawn_[0].data(), *second = drawn_[1].data();
+  const bool initial = stream == kInitial || stream == kReset;
+  if (initial && d.init == Init::zeros) {
+    std::fill(out, out + n, 0.0);
+    return out;
+  }
+  const bool normal = initial && d.init == Init::kaiming_normal;
+  const uint32_t counter[4] = {0, (uint32_t)unit, (uint32_t)when, (uint32_t)stream << 24 | (uint32_t)layer};
+  kernels_.uniforms(out, normal ? second : nullptr, n, counter, key().data());
+  const double deviation = std::sqrt(d.gain_squared / d.inputs);
+  for (int i = 0; i < n; ++i)
+    out[i] = normal ? deviation * std::sqrt(-2 * base::log(1 - out[i])) * std::cos(6.283185307179586 * second[i])
+                    : d.bound * (2 * out[i] - 1);
+  return out;
+}
+
+template <class T>
+T LearnerOf<T>::start_value(int field) const {
+  const int start = plan_->fields[field].start;
+  return start < 0 ? T(0) : (T)hyper()[start];
+}
+
+// The fields of one weight return to their start values.
+template <class T>
+void LearnerOf<T>::set_start(T* weight, int columns) const {
+  for (int f = 0; f < plan_->field_count; ++f) weight[(f + 1) * columns] = start_value(f);
+}
+
+template <class T>
+void LearnerOf<T>::initialize() {
+  const Spec& spec = plan_->spec;
+  *block_->at<uint64_t>(plan_->seed) = spec.seed;
+  const std::vector<double> values = plan_->initial_hyper();
+  std::copy(values.begin(), values.end(), hyper());
+  for (size_t l = 0; l < plan_->dense.size(); ++l) {
+    const Dense& d = plan_->dense[l];
+    for (int j = 0; j <= d.inputs; ++j)
+      for (int k = 0; k < d.columns; ++k) set_start(row(d, j) + k, d.columns);
+    for (int k = 0; k < d.outputs; ++k) {
+      const double* drawn = draw_incoming((int)l, k, kInitial, 0);
+      for (int j = 0; j < d.inputs; ++j) row(d, j)[k] = (T)drawn[j];
+      if (d.init == Init::standard && d.has_bias) row(d, d.inputs)[k] = (T)drawn[d.inputs];
+      if (d.init != Init::sparse) continue;
+      // Exactly this many incoming weights are 0, chosen by their own draws.
+      drawn = draw_incoming((int)l, k, kLottery, 0);
+      std::vector<std::pair<double, int>> order;
+      for (int j = 0; j < d.inputs; ++j) order.push_back({drawn[j], j});
+      std::sort(order.begin(), order.end());
+      for (int j = 0; j < (int)std::ceil(d.sparsity * d.inputs); ++j) row(d, order[j].second)[k] = T(0);
+    }
+  }
+  for (const Boundary& b : plan_->boundaries) {
+    for (const UnitOp& op : b.ops)
+      if (op.parameter >= 0)
+        for (int k = 0; k < b.padded; ++k) {
+          block_->at<T>(op.gain)[k] = k < b.units ? T(1) : T(0);
+          set_start(block_->at<T>(op.gain) + k, b.padded);
+          set_start(block_->at<T>(op.shift) + k, b.padded);
+        }
+    for (int c = 0; c < plan_->clock_count; ++c)
+      for (int k = 0; k < b.units; ++k) block_->at<double>(b.clock[c])[k] = 1;
+  }
+  for (size_t i = 0; i < plan_->hidden.size(); ++i) {
+    for (int k = 0; k < plan_->dense[i].outputs; ++k) block_->at<double>(plan_->hidden[i].decay_power)[k] = 1;
+    rebuild_incoming((int)i);
+  }
+  state_loaded();
+}
+
+template class LearnerOf<float>;
+template class LearnerOf<double>;
+
+}  // namespace streamdl
