@@ -305,3 +305,62 @@ def test_a_target_beyond_float32_says_so(y: Any) -> None:
     ):
         learner.step(np.ones(2, dtype=np.float32), y)
     assert learner.state_hash() == before
+
+
+def learned(learner: sdl.Learner, x: NDArray[Any], y: NDArray[Any]) -> bool:
+    try:
+        learner.step(x, y)
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("plasticity", [None, sdl.plasticity.ContinualBackprop(0.05, maturity=3)])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "linear"])
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_long_life_refuses_what_a_fresh_copy_refuses(
+    dtype: str, decay: float, activation: str, plasticity: Any
+) -> None:
+    """What a learner knows of its past examples, a copy does not: they must agree on every one."""
+    random = np.random.default_rng(5)
+    exponent = 20 if dtype == "float32" else 160
+    verdicts = []
+    for life in range(12):
+        learner = sdl.Learner(
+            sdl.MLP(5, [7, 6], 2, activation=activation),
+            "squared_error",
+            sdl.optim.SGD(10 ** random.uniform(-4, 0), weight_decay=decay),
+            plasticity,
+            seed=life,
+            dtype=dtype,
+        )
+        for _ in range(120):
+            spike = random.uniform() < 0.05
+            sizes = 10 ** (random.uniform(3, exponent, 2) if spike else random.uniform(-2, 0.5, 2))
+            x = (random.normal(size=5) * sizes[0]).astype(dtype)
+            y = (random.normal(size=2) * sizes[1]).astype(dtype)
+            fresh = learner.clone()
+            verdicts.append(learned(learner, x, y))
+            assert learned(fresh, x, y) == verdicts[-1]
+            assert fresh.state_hash() == learner.state_hash()
+            assert all(np.isfinite(p).all() for p in dict(learner.clone().parameters).values())
+    assert 0.05 < np.mean(verdicts) < 0.999, np.mean(verdicts)
+
+
+@pytest.mark.parametrize("where", ["x", "y"])
+def test_a_spike_after_a_quiet_life_is_refused(where: str) -> None:
+    """Neither the outputs nor the loss show it, only the update would."""
+    network = sdl.Network([sdl.nn.Linear(2, bias=False, init="zeros")], inputs=2)
+    learner = sdl.Learner(network, "squared_error", sdl.optim.SGD(1e10))
+    x, y = np.array([0, 1e10], np.float32), np.zeros(2, np.float32)
+    for _ in range(10):
+        learner.step(x, y)
+    before = learner.state_hash()
+    if where == "x":
+        x[0], y[0] = 3e38, 1
+    else:
+        y[0] = 1e19
+    with pytest.raises(ValueError, match="overflow"):
+        learner.step(x, y)
+    assert learner.state_hash() == before

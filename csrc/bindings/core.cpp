@@ -338,10 +338,10 @@ bool quick_step_as(PyLearner& p, PyObject* x, PyObject* y, double* loss) {
   } else if (!(target.values = row(y, p.outputs))) {
     return false;
   }
-  if (!input.values || !p.learner->enter()) return false;
+  // Nobody can come in before this returns, since the GIL is kept.
+  if (!input.values || p.learner->busy()) return false;
   const Status status = p.as<T>().step(input, target, loss);
-  if (p.views->load()) p.learner->state_touched();
-  p.learner->leave();
+  if (p.views->load(std::memory_order_relaxed)) p.learner->state_touched();
   return status == Status::ok;
 }
 
@@ -391,13 +391,14 @@ nb::object step_many_as(PyLearner& p, nb::handle xs_in, nb::handle ys_in, bool w
   while (i < n && status == Status::ok) {
     {
       nb::gil_scoped_release release;
+      const FloatingPoint environment;
       const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
       const size_t often = p.learner->plan().bytes > (size_t)1 << 20 ? 1 : 64;
       for (; i < n; ++i) {
         target.values = p.classes ? nullptr : ys.data + i * p.outputs;
         target.label = p.classes ? labels.data[i] : 0;
         double loss;
-        status = p.as<T>().step({xs.data + i * p.inputs}, target, &loss);
+        status = p.as<T>().step_within({xs.data + i * p.inputs}, target, &loss);
         if (status != Status::ok) break;
         losses[i] = (T)loss;
         if (outputs) std::memcpy(outputs + i * p.outputs, p.as<T>().output(), sizeof(T) * p.outputs);

@@ -2,6 +2,9 @@
 //
 // All rows are 64-byte aligned and padded to whole vectors; padding holds zeros and stays zero.
 // Kernels allocate nothing, lock nothing and throw nothing.
+//
+// Lists of active rows go on behind their end with kRowsBehind times the spare row: the one behind the bias,
+// whose weights and input are 0. So loops take whole groups of rows, and the spare row stays as it is.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +21,8 @@ enum class Loss { squared_error, cross_entropy, binary_cross_entropy, huber, cou
 inline constexpr int kMaxHypers = 16;
 inline constexpr int kMaxClocks = 2;
 inline constexpr size_t kAlignment = 64;
+inline constexpr int kRowsBehind = 8;
+constexpr int spare_row(int inputs) { return inputs + 1; }
 
 // Lanes of one vector: 16 floats or 8 doubles.
 template <class T>
@@ -116,6 +121,13 @@ struct RuleKernels {
   bool (*bound)(double* most, double gradient, const double* hyper);
 };
 
+// What a layer of units sends on.
+template <class T>
+struct Emitted {
+  int active;      // how many are not 0, where they were listed
+  T largest;       // max |h|
+};
+
 template <class T>
 struct LossResult {
   bool finite;
@@ -126,12 +138,8 @@ struct LossResult {
 // One table per instruction set and number type.
 template <class T>
 struct Kernels {
-  // Copies n numbers into a padded vector; false where one is not finite. `largest` is max |x|.
-  bool (*copy_finite)(const T* in, T* out, int n, T* largest);
   bool (*all_finite)(const T* in, int padded_count);
   T (*largest)(const T* in, int padded_count);
-  // Ascending indices of the numbers that are not 0; returns how many. `out` has room for 16 more.
-  int (*list_active)(const T* in, int padded_count, int32_t* out);
 
   void (*forward)(const ForwardArgs<T>&);
   // input_delta[row] = sum of w * delta; with `squared`, of w^2 * delta. Reads only.
@@ -141,8 +149,10 @@ struct Kernels {
   // gradient += x * delta, one row.
   void (*accumulate)(T* gradient, T x, const T* delta, int columns);
 
-  // value(a); false where a is not finite.
-  bool (*activate[(int)Activation::count])(const T* a, T* h, int n);
+  // h = value(a) of n units, with zeros behind them. `a` needs no padding and may be h itself. Where `active` is
+  // given, it gets the ascending indices of the h that are not 0, and the spare row behind; it has room for 16 more.
+  // False where one a is not finite.
+  bool (*emit[(int)Activation::count])(const T* a, T* h, int n, int32_t* active, Emitted<T>* emitted);
   // in_delta = out_delta * slope; in_sensitivity = out_sensitivity * slope^2 where given.
   void (*activate_back[(int)Activation::count])(const T* a, const T* h, const T* out_delta, T* in_delta,
                                                 const T* out_sensitivity, T* in_sensitivity, int n);
@@ -159,7 +169,7 @@ struct Kernels {
   // out = a * b.
   void (*multiply)(const T* a, const T* b, T* out, int n);
 
-  // Loss, delta and curvature (or null) of the outputs. `target` is (n), or null with `label`.
+  // Loss, delta and curvature (or null) of the outputs. `target` is (n) without padding, or null with `label`.
   LossResult<T> (*loss[(int)Loss::count])(const T* output, const T* target, int label, int n, T* delta,
                                           T* curvature);
 

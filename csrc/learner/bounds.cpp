@@ -6,6 +6,11 @@
 #include "learner/learner.h"
 
 namespace streamdl {
+namespace {
+
+constexpr uint64_t kRest = 64;  // updates between two measurements, each of which costs about half of one
+
+}  // namespace
 
 template <class T>
 void LearnerOf<T>::measure_bounds() {
@@ -17,6 +22,7 @@ template <class T>
 void LearnerOf<T>::measure_bounds(int l) {
   const Dense& d = plan_->dense[l];
   Bounds& b = bounds_[l];
+  allowed_ = 0;
   for (size_t f = 0; f < b.most.size(); ++f) {
     T most(0);
     for (int j = 0; j <= d.inputs; ++j) most = std::max(most, kernels_.largest(row(d, j) + f * d.columns, d.columns));
@@ -30,7 +36,10 @@ void LearnerOf<T>::measure_bounds(int l) {
 template <class T>
 void LearnerOf<T>::widen_bounds(int l, T weight) {
   std::vector<double>& most = bounds_[l].most;
-  most[0] = std::max(most[0], (double)std::abs(weight));
+  if (std::abs(weight) > most[0]) {
+    most[0] = std::abs(weight);
+    allowed_ = 0;
+  }
   for (int f = 0; f < plan_->field_count; ++f) most[f + 1] = std::max(most[f + 1], (double)start_value(f));
 }
 
@@ -51,46 +60,74 @@ bool LearnerOf<T>::extend_bounds(int l) {
   const T* sensitivity = calls_[l].update.sensitivity;
   Bounds& b = bounds_[l];
   const auto bound = kernels_.rules[plan_->rule].bound;
-  const double x = std::max(1.0, (double)input_sizes_[l]);
+  const double x = std::max(1.0, (double)scratch_[l].emitted.largest);
   const double gradient = x * kernels_.largest(scratch_[l + 1].delta, padded);
   if (plan_->uses_sensitivity &&
       !(kernels_.all_finite(sensitivity, padded) &&
         x * x * std::max(1.0, (double)kernels_.largest(sensitivity, padded)) < base::kSmall))
     return false;
   if (bound(b.most.data(), gradient, hyper())) return true;
-  constexpr uint64_t kRest = 64;  // updates between two measurements, each of which costs about half of one
   if (steps() < b.measured + kRest) return false;
   measure_bounds(l);
   return bound(b.most.data(), gradient, hyper());
 }
 
-// Whether no delta and no update of this example can overflow, from max |w| and max |x| of every layer.
+// Whether no delta and no update of this example can overflow. Mostly it was known beforehand, for a number of
+// examples whose deltas and values stay below caps.
 template <class T>
 bool LearnerOf<T>::bounded(T largest_delta) {
-  const double limit = sizeof(T) == 4 ? 1e30 : 1e290;
-  const double step_size = hyper()[0], decay = 1 + step_size * (hyper()[plan_->rule_hypers] + hyper()[plan_->rule_hypers + 1]);
-  double delta = largest_delta;
-  for (int b = (int)plan_->dense.size(); b > 0; --b) {
-    for (size_t i = plan_->boundaries[b].ops.size(); i-- > 0;) {
-      const UnitOp& op = plan_->boundaries[b].ops[i];
-      if (op.spec.kind == LayerSpec::Kind::dropout) delta /= 1 - op.spec.rate;
-      if (op.spec.kind == LayerSpec::Kind::activation) delta *= 1.2;
-      if (op.spec.kind == LayerSpec::Kind::layer_norm) {
-        if (op.parameter >= 0)
-          delta *= 1 + (double)kernels_.largest(block_->at<T>(op.gain), plan_->boundaries[b].padded);
-        delta *= (double)scratch_[b].inverse_deviation[i] * (2 + plan_->boundaries[b].units);
-      }
-    }
-    const Dense& d = plan_->dense[b - 1];
-    const double gradient = delta * std::max(1.0, (double)input_sizes_[b - 1]);
-    double& most = bounds_[b - 1].most[0];
-    const double weight = most * decay + (plan_->field_count ? 0 : step_size * gradient);
-    if (!(weight < limit && gradient < limit)) return false;
-    if (!plan_->field_count) most = weight;
-    delta *= most * d.outputs;
-    if (!(delta < limit)) return false;
+  bool known = allowed_ > 0 && largest_delta <= largest_delta_;
+  for (size_t l = 0; l < calls_.size(); ++l) known &= scratch_[l].emitted.largest <= calls_[l].largest_input;
+  if (known) return --allowed_, true;
+  if (!reach_.constant) return allow(largest_delta, false);
+  if (allow(largest_delta, true)) return true;
+  if (steps() >= bounds_[0].measured + kRest) {  // what was allowed has not all been needed
+    measure_bounds();
+    if (allow(largest_delta, true)) return true;
   }
+  return allow(largest_delta, false);
+}
+
+// Looks at this example, or `ahead` at examples a few times as large; bounds of |w| then hold behind them.
+template <class T>
+bool LearnerOf<T>::allow(T largest_delta, bool ahead) {
+  constexpr int kAhead = 64;
+  const int examples = ahead ? kAhead : 1;
+  auto cap = [ahead](T now) { return ahead ? std::max(T(4) * now, T(1)) : now; };
+  double decay = 1, delta = cap(largest_delta), most = 0;
+  for (int i = 0; i < examples; ++i) decay *= reach_.decay;
+  for (int l = (int)calls_.size(); l-- > 0;) {
+    Call& c = calls_[l];
+    delta *= c.amplifies;
+    if (c.normalizes) delta *= norms_amplify(l + 1);
+    const double gradient = delta * std::max(1.0, (double)cap(scratch_[l].emitted.largest));
+    c.largest_weight = (bounds_[l].most[0] + examples * reach_.moves * gradient) * decay;
+    delta *= c.largest_weight * scratch_[l + 1].units;
+    most += gradient + c.largest_weight;  // not finite where one of them is not
+  }
+  if (calls_[0].propagates) most += delta;
+  if (!(most < (sizeof(T) == 4 ? 1e30 : 1e290))) return false;
+  for (size_t l = 0; l < calls_.size(); ++l) {
+    if (!plan_->field_count) bounds_[l].most[0] = calls_[l].largest_weight;
+    calls_[l].largest_input = cap(scratch_[l].emitted.largest);
+  }
+  largest_delta_ = cap(largest_delta);
+  allowed_ = ahead ? kAhead - 1 : 0;
   return true;
+}
+
+// How far the layer norms of a boundary can stretch a delta.
+template <class T>
+double LearnerOf<T>::norms_amplify(int b) {
+  const Boundary& boundary = plan_->boundaries[b];
+  double most = 1;
+  for (size_t i = 0; i < boundary.ops.size(); ++i) {
+    const UnitOp& op = boundary.ops[i];
+    if (op.spec.kind != LayerSpec::Kind::layer_norm) continue;
+    if (op.parameter >= 0) most *= 1 + (double)kernels_.largest(block_->at<T>(op.gain), boundary.padded);
+    most *= (double)scratch_[b].inverse_deviation[i] * (2 + boundary.units);
+  }
+  return most;
 }
 
 // The slow path: all deltas are computed, nothing is written, and every update is checked.
@@ -100,7 +137,7 @@ bool LearnerOf<T>::probe() {
     back_ops(b, false, false);
     const double delta = kernels_.largest(scratch_[b].delta, plan_->boundaries[b].padded);
     if (!kernels_.all_finite(scratch_[b].delta, plan_->boundaries[b].padded)) return false;
-    const double gradient = delta * std::max(1.0, (double)input_sizes_[b - 1]);
+    const double gradient = delta * std::max(1.0, (double)scratch_[b - 1].emitted.largest);
     const double most = std::numeric_limits<T>::max() / 4;
     const double decay = hyper()[0] * (hyper()[plan_->rule_hypers] + hyper()[plan_->rule_hypers + 1]);
     if (!(gradient < most) || !(hyper()[0] * gradient + (1 + decay) * bounds_[b - 1].most[0] < most)) return false;

@@ -48,9 +48,10 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan)
     : Learner(std::move(plan)), kernels_(kernels_of<T>(*set_)) {
   for (const Boundary& b : plan_->boundaries) {
     Scratch s{};
-    s.values.push_back(allocate(b.padded));
+    const int room = b.padded + kLanes<T>;  // for the spare row
+    s.values.push_back(allocate(room));
     for (const UnitOp& op : b.ops) {
-      s.values.push_back(allocate(b.padded));
+      s.values.push_back(allocate(room));
       s.gates.push_back(op.spec.kind == LayerSpec::Kind::dropout ? allocate(b.padded) : nullptr);
       const bool affine = op.parameter >= 0;
       for (auto* list : {&s.gain_gradient, &s.shift_gradient, &s.gain_sensitivity, &s.shift_sensitivity})
@@ -59,7 +60,7 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan)
     }
     for (T** vector : {&s.delta, &s.sensitivity, &s.outgoing_sum, &s.incoming_change, &s.exact, &s.magnitude,
                        &s.mean, &s.decay_correction})
-      *vector = allocate(b.padded);
+      *vector = allocate(room);
     for (T*& correction : s.correction) {
       correction = allocate(b.padded);
       std::fill(correction, correction + b.padded, T(1));
@@ -68,8 +69,14 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan)
       memory_.push_back(std::make_unique<Block>((b.padded + 32) * sizeof(int32_t)));
       *list = memory_.back()->template at<int32_t>(0);
     }
-    for (int i = 0; i < b.padded; ++i) s.all[i] = i;
+    for (int i = 0; i < b.padded + 32; ++i) s.all[i] = i < b.units ? i : spare_row(b.units);
     s.sums_stale = true;
+    const bool activates = !b.ops.empty() && b.ops.back().spec.kind == LayerSpec::Kind::activation;
+    s.emit = kernels_.emit[(int)(activates ? b.ops.back().spec.activation : Activation::linear)];
+    s.before = b.ops.size() - activates;
+    s.units = b.units;
+    s.listed = b.skips ? s.active : nullptr;
+    s.out = s.values.back();
     scratch_.push_back(std::move(s));
   }
   output_ = allocate(plan_->boundaries.back().padded);
@@ -78,7 +85,6 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan)
   for (std::vector<double>& numbers : drawn_) numbers.resize(most);
   calls_.resize(plan_->dense.size());
   bounds_.resize(plan_->dense.size(), Bounds{std::vector<double>(1 + plan_->field_count)});
-  input_sizes_.resize(plan_->boundaries.size());
   gradients_.resize(plan_->dense.size());
   sensitivities_.resize(plan_->dense.size());
   for (const Boundary& b : plan_->boundaries) chosen_.emplace_back().reserve(b.units);
@@ -151,8 +157,8 @@ inline std::pair<int, int> part_of(int n, int grain, int index, int count) {
 
 // Each thread computes its own columns.
 template <class T>
-void LearnerOf<T>::run_forward(ForwardArgs<T>& a) {
-  if (!pool_ || (long)a.row_count * a.end < kWorthSharing) return kernels_.forward(a);
+void LearnerOf<T>::share_forward(ForwardArgs<T>& a) {
+  if ((long)a.row_count * a.end < kWorthSharing) return kernels_.forward(a);
   struct Shared {
     const ForwardArgs<T>& whole;
     const Kernels<T>& kernels;
@@ -167,10 +173,10 @@ void LearnerOf<T>::run_forward(ForwardArgs<T>& a) {
       &shared);
 }
 
-// Each thread takes its own rows; the last one the bias too.
+// Each thread takes its own rows, in whole groups; the last one the bias too.
 template <class T>
-void LearnerOf<T>::run_update(void (*run)(UpdateArgs<T>&), UpdateArgs<T>& a) {
-  if (!pool_ || (long)a.row_count * a.columns < kWorthSharing) return run(a);
+void LearnerOf<T>::share_update(void (*run)(UpdateArgs<T>&), UpdateArgs<T>& a) {
+  if ((long)a.row_count * a.columns < kWorthSharing) return run(a);
   struct alignas(64) Mine {
     UpdateArgs<T> args;
   };
@@ -202,100 +208,93 @@ void LearnerOf<T>::run_update(void (*run)(UpdateArgs<T>&), UpdateArgs<T>& a) {
 
 template <class T>
 Status LearnerOf<T>::load(const Input<T>& x) {
-  const Boundary& b = plan_->boundaries[0];
+  if (!prepared_) prepare();
+  const T* in = x.values;
+  if (x.indices) {
+    for (int i = 0; i < x.count; ++i)
+      if (!(std::abs(x.values[i]) <= std::numeric_limits<T>::max())) return Status::input_not_finite;
+    T* all = scratch_[0].values[0];
+    std::fill(all, all + plan_->boundaries[0].padded, T(0));
+    for (int i = 0; i < x.count; ++i) all[x.indices[i]] = x.values[i];
+    in = all;
+  }
   Scratch& s = scratch_[0];
-  if (!x.indices)
-    return kernels_.copy_finite(x.values, s.values[0], b.units, &input_sizes_[0]) ? Status::ok
-                                                                                  : Status::input_not_finite;
-  for (int i = 0; i < x.count; ++i)
-    if (!(std::abs(x.values[i]) <= std::numeric_limits<T>::max())) return Status::input_not_finite;
-  std::fill(s.values[0], s.values[0] + b.padded, T(0));
-  for (int i = 0; i < x.count; ++i) s.values[0][x.indices[i]] = x.values[i];
-  input_sizes_[0] = kernels_.largest(s.values[0], b.padded);
-  return Status::ok;
+  if (s.values.size() == 1) return emit(s, in) ? Status::ok : Status::input_not_finite;
+  const bool finite = kernels_.emit[(int)Activation::linear](in, s.values[0], s.units, nullptr, &s.emitted);
+  return finite ? Status::ok : Status::input_not_finite;
+}
+
+// What lies between two dense layers; the last operation lists who is active.
+template <class T>
+bool LearnerOf<T>::forward_ops(int b, bool train, uint64_t step) {
+  Scratch& s = scratch_[b];
+  for (size_t i = 0; i < s.before; ++i)
+    if (!forward_op(b, i, train, step)) return false;
+  return emit(s, s.values[s.before]);
 }
 
 template <class T>
-bool LearnerOf<T>::forward_ops(int b, bool train, uint64_t step) {
+bool LearnerOf<T>::forward_op(int b, size_t i, bool train, uint64_t step) {
   const Boundary& boundary = plan_->boundaries[b];
+  const UnitOp& op = boundary.ops[i];
   Scratch& s = scratch_[b];
+  const T* in = s.values[i];
+  T* out = s.values[i + 1];
   const int n = boundary.units;
-  for (size_t i = 0; i < boundary.ops.size(); ++i) {
-    const UnitOp& op = boundary.ops[i];
-    const T* in = s.values[i];
-    T* out = s.values[i + 1];
-    bool finite = true;
-    switch (op.spec.kind) {
-      case LayerSpec::Kind::activation:
-        finite = kernels_.activate[(int)op.spec.activation](in, out, n);
-        break;
-      case LayerSpec::Kind::layer_norm:
-        if (op.parameter < 0) {
-          finite = kernels_.normalize(in, out, &s.inverse_deviation[i], n);
-        } else {  // the gate keeps the normalised vector
-          finite = kernels_.normalize(in, s.gain_gradient[i], &s.inverse_deviation[i], n) &&
-                   kernels_.affine(s.gain_gradient[i], block_->at<T>(op.gain), block_->at<T>(op.shift), out, n);
-        }
-        break;
-      case LayerSpec::Kind::dropout:
-        if (train) {
-          const uint32_t counter[4] = {0, (uint32_t)step, (uint32_t)(step >> 32),
-                                       (uint32_t)kDropout << 24 | (uint32_t)b << 8 | (uint32_t)i};
-          finite = kernels_.drop(in, out, s.gates[i], n, op.spec.rate, counter, key().data());
-        } else {
-          std::memcpy(out, in, sizeof(T) * boundary.padded);
-        }
-        break;
-      default: break;
+  switch (op.spec.kind) {
+    case LayerSpec::Kind::activation:
+      return kernels_.emit[(int)op.spec.activation](in, out, n, nullptr, &s.emitted);
+    case LayerSpec::Kind::layer_norm:
+      if (op.parameter < 0) return kernels_.normalize(in, out, &s.inverse_deviation[i], n);
+      // the gradient's place keeps the normalised vector
+      return kernels_.normalize(in, s.gain_gradient[i], &s.inverse_deviation[i], n) &&
+             kernels_.affine(s.gain_gradient[i], block_->at<T>(op.gain), block_->at<T>(op.shift), out, n);
+    case LayerSpec::Kind::dropout: {
+      const uint32_t counter[4] = {0, (uint32_t)step, (uint32_t)(step >> 32),
+                                   (uint32_t)kDropout << 24 | (uint32_t)b << 8 | (uint32_t)i};
+      if (train) return kernels_.drop(in, out, s.gates[i], n, op.spec.rate, counter, key().data());
+      std::memcpy(out, in, sizeof(T) * boundary.padded);
+      return true;
     }
-    if (!finite) return false;
+    default: return true;
   }
-  if (boundary.skips)
-    s.count = kernels_.list_active(s.values.back(), boundary.padded, s.active);
-  else
-    s.count = n;
-  const bool feeds = b + 1 < (int)scratch_.size(), loaded = b == 0 && boundary.ops.empty();
-  if (feeds && !loaded) input_sizes_[b] = kernels_.largest(s.values.back(), boundary.padded);
-  return true;
 }
 
 template <class T>
 bool LearnerOf<T>::forward(bool train, uint64_t step) {
-  if (!prepared_) prepare();
-  if (!forward_ops(0, train, step)) return false;
-  for (size_t l = 0; l < plan_->dense.size(); ++l) {
-    const Dense& d = plan_->dense[l];
-    const T* out = scratch_[l + 1].values[0];
+  if (scratch_[0].values.size() > 1 && !forward_ops(0, train, step)) return false;
+  const int layers = (int)calls_.size();
+  for (int l = 0; l < layers; ++l) {
     ForwardArgs<T>& a = calls_[l].forward;
     a.row_count = scratch_[l].count;
-    run_forward(a);
-    const bool lost = train && l + 1 == plan_->dense.size();  // then the loss looks at the outputs
-    if (!lost && plan_->boundaries[l + 1].ops.empty() && !kernels_.all_finite(out, d.columns)) return false;
-    if (!forward_ops((int)l + 1, train, step)) return false;
+    if (pool_)
+      share_forward(a);
+    else
+      kernels_.forward(a);
+    const bool lost = train && l + 1 == layers && scratch_[layers].values.size() == 1;  // the loss looks at them
+    if (!lost && !forward_ops(l + 1, train, step)) return false;
   }
   return true;
 }
 
 template <class T>
 LossResult<T> LearnerOf<T>::lose(const Target<T>& y) {
-  const Boundary& b = plan_->boundaries.back();
   Scratch& s = scratch_.back();
-  return kernels_.loss[(int)plan_->spec.loss](s.values.back(), s.magnitude, (int)y.label, b.units, s.delta,
+  return kernels_.loss[(int)plan_->spec.loss](s.out, y.values, (int)y.label, s.units, s.delta,
                                               plan_->uses_sensitivity ? s.sensitivity : nullptr);
 }
 
 // Checks the target and computes the loss, delta and curvature of the outputs.
 template <class T>
 Status LearnerOf<T>::examine(const Target<T>& y, LossResult<T>* result) {
-  const Boundary& b = plan_->boundaries.back();
-  if (plan_->spec.loss == Loss::cross_entropy) {
-    if (y.label < 0 || y.label >= b.units) return Status::label_out_of_range;
-  } else {
-    T size;
-    if (!kernels_.copy_finite(y.values, scratch_.back().magnitude, b.units, &size)) return Status::target_not_finite;
-  }
+  const int n = scratch_.back().units;
+  const bool classes = plan_->spec.loss == Loss::cross_entropy;
+  if (classes && !(y.label >= 0 && y.label < n)) return Status::label_out_of_range;
   *result = lose(y);
-  return result->finite ? Status::ok : Status::overflow;
+  if (result->finite) return Status::ok;
+  for (int i = 0; !classes && i < n; ++i)
+    if (!(std::abs(y.values[i]) <= std::numeric_limits<T>::max())) return Status::target_not_finite;
+  return Status::overflow;
 }
 
 //---------------------------------------------------------------------------- reading back
@@ -391,7 +390,7 @@ void LearnerOf<T>::update_stored(T* weights, int columns, const T* gradient, con
 // beta^t of every unit, and the bias corrections 1 / (1 - beta^t).
 template <class T>
 void LearnerOf<T>::tick() {
-  for (size_t b = 0; plan_->clock_count && b < plan_->boundaries.size(); ++b)
+  for (size_t b = 0; b < plan_->boundaries.size(); ++b)
     for (int c = 0; c < plan_->clock_count; ++c) {
       double* power = block_->at<double>(plan_->boundaries[b].clock[c]);
       const double beta = hyper()[plan_->clocks[c]];
@@ -433,7 +432,10 @@ template <class T>
 void LearnerOf<T>::prepare() {
   prepared_ = true;
   prepare_plasticity();
-  const bool decay = decays();
+  const bool decay = decays(), rest = plan_->silent_rows_rest && !decay;
+  const double step_size = hyper()[0], *common = hyper() + plan_->rule_hypers;
+  reach_ = {1 + step_size * (common[0] + common[1]), plan_->field_count ? 0 : step_size, !plan_->field_count};
+  allowed_ = 0;
   for (size_t l = 0; l < calls_.size(); ++l) {
     const Dense& d = plan_->dense[l];
     const Boundary& source = plan_->boundaries[l];
@@ -441,15 +443,29 @@ void LearnerOf<T>::prepare() {
     Call& call = calls_[l];
     call.forward = {row(d, 0), (ptrdiff_t)d.row_stride, source.skips ? in.active : in.all, 0, in.values.back(),
                     row(d, d.inputs), out.values[0], 0, d.outputs, d.streaming};
-    call.bias = d.has_bias ? row(d, d.inputs) : nullptr;
-    call.resting = plan_->silent_rows_rest && !decay && source.skips;
-    bool propagate = l > 0, drops = false;
+    call.resting = rest && source.skips;
+    bool drops = false;
+    call.propagates = l > 0;
     for (const UnitOp& op : source.ops) {
-      propagate |= op.parameter >= 0;
+      call.propagates |= op.parameter >= 0;
       drops |= op.spec.kind == LayerSpec::Kind::dropout;
     }
-    call.clears = propagate && source.skips && drops;  // an activation clears silent units itself
-    unsigned mode = (propagate ? (unsigned)kPropagate : 0u) | (decay ? (unsigned)kDecay : 0u);
+    // Other activations clear the deltas of silent units themselves.
+    call.clears = call.propagates && source.skips && (drops || (rest && source.passes));
+    const std::vector<UnitOp>& above = plan_->boundaries[l + 1].ops;
+    call.straight = above.empty() || (rest && plan_->boundaries[l + 1].passes);
+    call.back = !call.straight && above.size() == 1 && above[0].spec.kind == LayerSpec::Kind::activation
+                    ? kernels_.activate_back[(int)above[0].spec.activation]
+                    : nullptr;
+    call.curved = plan_->uses_sensitivity ? out.sensitivity : nullptr;
+    call.amplifies = 1;
+    call.normalizes = false;
+    for (const UnitOp& op : above) {
+      if (op.spec.kind == LayerSpec::Kind::dropout) call.amplifies /= 1 - op.spec.rate;
+      if (op.spec.kind == LayerSpec::Kind::activation) call.amplifies *= 1.2;
+      if (op.spec.kind == LayerSpec::Kind::layer_norm) call.normalizes = true, reach_.constant = false;
+    }
+    unsigned mode = (call.propagates ? (unsigned)kPropagate : 0u) | (decay ? (unsigned)kDecay : 0u);
     call.incoming = keeps_incoming_sums() && l + 1 < calls_.size();
     if (plan_->continual_backprop >= 0) {
       const Utility u = plan_->spec.plasticity[plan_->continual_backprop].utility;
@@ -457,12 +473,15 @@ void LearnerOf<T>::prepare() {
       if (call.incoming) mode |= kIncomingSums;
     }
     call.run = kernels_.rules[plan_->rule].update[mode];
+    call.plain = !plan_->field_count && !pool_ && !call.incoming;
     call.run_bounded = plan_->field_count ? kernels_.rules[plan_->rule].update[mode | kBounded] : nullptr;
     UpdateArgs<T>& a = call.update = {};
     a.weights = row(d, 0);
     a.row_stride = (ptrdiff_t)d.row_stride;
     a.columns = d.columns;
     a.used = d.outputs;
+    a.rows = call.rows = call.resting ? in.active : in.all;
+    a.bias = call.bias = d.has_bias ? row(d, d.inputs) : nullptr;
     a.x = in.values.back();
     a.delta = out.delta;
     a.sensitivity = plan_->spec.optimizer.exact_sensitivity ? out.exact : out.sensitivity;
@@ -480,31 +499,33 @@ void LearnerOf<T>::prepare() {
 }
 
 template <class T>
+void LearnerOf<T>::clear_deltas(Scratch& s) const {
+  for (int i = 0; i < s.units; i += kLanes<T>) std::memset(s.delta + i, 0, 64);
+  for (int i = 0; plan_->uses_sensitivity && i < s.units; i += kLanes<T>) std::memset(s.sensitivity + i, 0, 64);
+}
+
+template <class T>
 void LearnerOf<T>::update_dense(int l) {
   Call& call = calls_[l];
   const Dense& d = plan_->dense[l];
-  Scratch &in = scratch_[l], &out = scratch_[l + 1];
-  if (call.clears) {
-    std::fill(in.delta, in.delta + plan_->boundaries[l].padded, T(0));
-    std::fill(in.sensitivity, in.sensitivity + plan_->boundaries[l].padded, T(0));
-  }
+  Scratch& out = scratch_[l + 1];
   UpdateArgs<T>& a = call.update;
+  const int count = a.row_count;
   double& most = bounds_[l].most[0];
   a.limit = (T)most;
   a.largest = T(0);
   a.cancelled = 0;
-  const int32_t* rows = call.resting ? in.active : in.all;
-  const int count = call.resting ? in.count : plan_->boundaries[l].units;
   if (!call.incoming) {
-    a.rows = rows;
-    a.row_count = count;
-    a.bias = call.bias;
-    run_update(plan_->field_count && within_bounds(l) ? call.run_bounded : call.run, a);
+    const auto run = plan_->field_count && within_bounds(l) ? call.run_bounded : call.run;
+    if (pool_)
+      share_update(run, a);
+    else
+      run(a);
   } else {
     // Incoming sums add up over fixed tiles of rows, so that no split of the rows changes a bit.
     T* sum = block_->at<T>(plan_->hidden[l].incoming_sum);
     for (int begin = 0; begin == 0 || begin < count; begin += 256) {
-      a.rows = rows + begin;
+      a.rows = call.rows + begin;
       a.row_count = std::min(256, count - begin);
       a.bias = begin + 256 >= count ? call.bias : nullptr;
       std::fill(out.incoming_change, out.incoming_change + d.columns, T(0));
@@ -519,14 +540,22 @@ void LearnerOf<T>::update_dense(int l) {
 
 template <class T>
 void LearnerOf<T>::learn() {
-  tick();
-  for (int b = (int)plan_->dense.size(); b > 0; --b) {
-    back_ops(b, plan_->uses_sensitivity, true);
-    update_dense(b - 1);
+  if (plan_->clock_count) tick();
+  for (int l = (int)calls_.size(); l-- > 0;) {
+    Call& c = calls_[l];
+    const Scratch& s = scratch_[l + 1];
+    if (c.back)
+      c.back(s.values[0], s.out, s.delta, s.delta, c.curved, c.curved, s.units);
+    else if (!c.straight)
+      back_ops(l + 1, plan_->uses_sensitivity, true);
+    if (c.clears) clear_deltas(scratch_[l]);
+    c.update.row_count = c.resting ? scratch_[l].count : scratch_[l].units;
+    if (c.plain)
+      c.run(c.update);
+    else
+      update_dense(l);
   }
-  bool parameters = false;
-  for (const UnitOp& op : plan_->boundaries[0].ops) parameters |= op.parameter >= 0;
-  if (parameters) back_ops(0, plan_->uses_sensitivity, true);
+  if (calls_[0].propagates) back_ops(0, plan_->uses_sensitivity, true);
 }
 
 //---------------------------------------------------------------------------- stepping
@@ -534,6 +563,11 @@ void LearnerOf<T>::learn() {
 template <class T>
 Status LearnerOf<T>::step(const Input<T>& x, const Target<T>& y, double* loss) {
   const FloatingPoint environment;
+  return step_within(x, y, loss);
+}
+
+template <class T>
+Status LearnerOf<T>::step_within(const Input<T>& x, const Target<T>& y, double* loss) {
   if (touched_) refresh();
   Status status = load(x);
   if (status != Status::ok) return status;
@@ -550,12 +584,13 @@ Status LearnerOf<T>::step(const Input<T>& x, const Target<T>& y, double* loss) {
     }
   }
   if (plan_->spec.optimizer.exact_sensitivity) exact_sensitivities();
-  std::memcpy(output_, scratch_.back().values.back(), sizeof(T) * plan_->boundaries.back().padded);
+  const Scratch& last = scratch_.back();
+  for (int i = 0; i < last.units; i += kLanes<T>) std::memcpy(output_ + i, last.out + i, 64);
   *loss = result.loss;
   learn();
   ++*block_->at<uint64_t>(plan_->updates);
   ++*block_->at<uint64_t>(plan_->steps);
-  plasticity();
+  if (!plan_->spec.plasticity.empty()) plasticity();
   return Status::ok;
 }
 

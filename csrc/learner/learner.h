@@ -67,6 +67,7 @@ class Learner {
 
   // One caller at a time: false where somebody else is inside.
   bool enter() { return !busy_.exchange(true, std::memory_order_acquire); }
+  bool busy() const { return busy_.load(std::memory_order_relaxed); }
   void leave() { busy_.store(false, std::memory_order_release); }
 
  protected:
@@ -91,6 +92,8 @@ class LearnerOf : public Learner {
 
   // Predict, then learn from one example. No allocation, lock, system call or exception.
   Status step(const Input<T>& x, const Target<T>& y, double* loss);
+  // The same for a caller who holds a FloatingPoint.
+  Status step_within(const Input<T>& x, const Target<T>& y, double* loss);
   // One update from the mean gradient of n examples; `bad` is the index of a rejected one.
   Status step_minibatch(const T* xs, const T* ys, const int64_t* labels, int n, double* loss, int* bad);
   Status predict(const Input<T>& x, T* output);
@@ -118,7 +121,14 @@ class LearnerOf : public Learner {
     T* correction[kMaxClocks];
     T* decay_correction;
     int32_t *active, *all;
-    int count;
+    // The last operation, that is an activation or none: from `in` to `out`.
+    bool (*emit)(const T* in, T* out, int units, int32_t* active, Emitted<T>* emitted);
+    size_t before;                // operations before it
+    int units;
+    int32_t* listed;              // `active`, or null where silent units need a visit too
+    T* out;                       // values.back()
+    Emitted<T> emitted;
+    int count;                    // of rows that the layer above has to visit
     bool sums_stale;
     UtilityArgs<T> worth;         // of the units, with Continual Backprop
     int eligible;                 // mature units, as long as
@@ -129,10 +139,25 @@ class LearnerOf : public Learner {
   struct Call {
     ForwardArgs<T> forward;
     UpdateArgs<T> update;
+    void (*back)(const T*, const T*, const T*, T*, const T*, T*, int);  // where one activation is all there is
+    T* curved;                            // the sensitivities that it takes back, or null
+    T largest_input;                      // max |x| of the examples that are allowed
+    double largest_weight;                // max |w| behind them
+    double amplifies;                     // how far the operations above stretch a delta,
+    bool normalizes;                      // if none of them is a layer norm
     void (*run)(UpdateArgs<T>&);
     void (*run_bounded)(UpdateArgs<T>&);  // or null
+    const int32_t* rows;
     T* bias;
-    bool resting, clears, incoming;
+    bool plain;                           // not incoming, one thread, no fields
+    bool straight;                        // deltas pass the operations above as they are
+    bool propagates, resting, clears, incoming;
+  };
+
+  // How far one update can take a weight: to decay |w| + moves |g|. Rules with fields say how far they move.
+  struct Reach {
+    double decay, moves;
+    bool constant;  // and the operations between the layers stretch a delta the same in every example
   };
 
   // Upper bounds of one dense layer: of |w|, then of every |field|; those of the fields are infinite where
@@ -144,7 +169,14 @@ class LearnerOf : public Learner {
 
   T* value(int b) const { return scratch_[b].values.back(); }
   T* row(const Dense& d, size_t j) const { return block_->at<T>(d.weights) + j * d.row_stride; }
-  T start_value(int field) const;
+  T start_value(int field) const {
+    const int start = plan_->fields[field].start;
+    return start < 0 ? T(0) : (T)hyper()[start];
+  }
+  // The fields of one weight return to their start values.
+  void set_start(T* weight, int columns) const {
+    for (int f = 0; f < plan_->field_count; ++f) weight[(f + 1) * columns] = start_value(f);
+  }
   bool decays() const;
   std::array<uint32_t, 2> key() const;
 
@@ -153,10 +185,18 @@ class LearnerOf : public Learner {
 
   Status load(const Input<T>& x);
   bool forward(bool train, uint64_t step);
+  static bool emit(Scratch& s, const T* in) {
+    const bool finite = s.emit(in, s.out, s.units, s.listed, &s.emitted);
+    s.count = s.listed ? s.emitted.active : s.units;
+    return finite;
+  }
   bool forward_ops(int b, bool train, uint64_t step);
+  bool forward_op(int b, size_t i, bool train, uint64_t step);
   LossResult<T> lose(const Target<T>& y);
   Status examine(const Target<T>& y, LossResult<T>* result);
   bool bounded(T largest_delta);
+  bool allow(T largest_delta, bool ahead);
+  double norms_amplify(int b);
   void measure_bounds();
   void measure_bounds(int l);
   void widen_bounds(int l, T weight);
@@ -168,8 +208,9 @@ class LearnerOf : public Learner {
   void back_ops(int b, bool sensitivities, bool parameters);
   void tick();
   void learn();
-  void run_forward(ForwardArgs<T>& a);
-  void run_update(void (*run)(UpdateArgs<T>&), UpdateArgs<T>& a);
+  void share_forward(ForwardArgs<T>& a);
+  void share_update(void (*run)(UpdateArgs<T>&), UpdateArgs<T>& a);
+  void clear_deltas(Scratch& s) const;
   void update_dense(int l);
   void update_stored(T* weights, int columns, const T* gradient, const T* sensitivity, int b);
   void refresh();
@@ -188,7 +229,6 @@ class LearnerOf : public Learner {
   void rebuild_incoming(int hidden);
   void transfer(int hidden, int unit, double decay);
   void renew(int hidden, int unit);
-  void set_start(T* weight, int columns) const;
 
   T* allocate(size_t count);
 
@@ -196,13 +236,15 @@ class LearnerOf : public Learner {
   std::vector<Scratch> scratch_;
   std::vector<std::unique_ptr<Block>> memory_;
   std::vector<Bounds> bounds_;     // per dense layer
-  std::vector<T> input_sizes_;     // per boundary: max |value| of the example
   std::vector<std::vector<int>> chosen_;
   std::vector<T*> gradients_, sensitivities_;  // of a minibatch, made at its first use
   T* output_;
   std::vector<double> drawn_[2];   // of one unit
   std::unique_ptr<Pool> pool_;     // with more than one thread
   std::vector<Call> calls_;
+  Reach reach_;
+  int allowed_ = 0;                // examples with deltas up to this one
+  T largest_delta_;
   uint64_t grown_up_, settled_;    // ages: from which on a unit is mature, its utility needs no correction
   bool touched_ = true, prepared_ = false;
   uint64_t weights_seen_ = 0;

@@ -21,6 +21,11 @@ constexpr bool kSilentIsFlat[] = {
     STREAMDL_ACTIVATIONS(STREAMDL_FLAT)
 #undef STREAMDL_FLAT
 };
+constexpr bool kActiveIsSteep[] = {
+#define STREAMDL_STEEP(A, name, gain) base::A::active_is_steep,
+    STREAMDL_ACTIVATIONS(STREAMDL_STEEP)
+#undef STREAMDL_STEEP
+};
 
 [[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
 
@@ -112,6 +117,9 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
       if (op.spec.kind == LayerSpec::Kind::layer_norm) flat = false;
     }
     boundary.skips = flat && !(b == 0 && propagates);
+    const std::vector<UnitOp>& ops = boundary.ops;
+    boundary.passes = b + 1 < boundaries.size() && ops.size() == 1 && boundary.skips &&
+                      ops[0].spec.kind == LayerSpec::Kind::activation && kActiveIsSteep[(int)ops[0].spec.activation];
   }
   for (size_t l = 0; l < dense.size(); ++l) {
     dense[l].gain_squared = gain_squared(*this, l + 1);
@@ -208,8 +216,8 @@ void Plan::lay_out_as() {
       d.row_stride = (size_t)d.columns * (1 + field_count);
       // Rows whose distance is a multiple of 2 KB share cache sets: set them a line apart.
       if (d.row_stride * sizeof(T) % 2048 == 0) d.row_stride += kLanes<T>;
-      if ((size_t)d.inputs + 1 > ((size_t)1 << 44) / (d.row_stride * sizeof(T))) refuse("network: too large");
-      d.weights = place(d.row_stride * sizeof(T) * ((size_t)d.inputs + 1));
+      if ((size_t)d.inputs + 2 > ((size_t)1 << 44) / (d.row_stride * sizeof(T))) refuse("network: too large");
+      d.weights = place(d.row_stride * sizeof(T) * ((size_t)d.inputs + 2));  // the last one holds zeros
       d.streaming = d.row_stride * sizeof(T) * d.inputs > (size_t)512 << 10;
       const std::string stem = std::to_string(d.parameter);
       for (int f = -1; f < field_count; ++f) {

@@ -35,6 +35,7 @@ struct Boundary {
   int padded = 0;
   std::vector<UnitOp> ops;
   bool skips = false;             // a unit with value 0 has slope 0: silent units need no work
+  bool passes = false;            // and any other unit's delta passes as it is
   size_t clock[kMaxClocks] = {};  // byte offsets of beta^t per unit, for the optimizer's corrections
 };
 

@@ -208,12 +208,13 @@ void LearnerOf<T>::renew(int hidden, int unit) {
   row(below, below.inputs)[unit] = T(0);
   set_start(row(below, below.inputs) + unit, below.columns);
   T* out = row(above, unit);
-  for (int k = 0; k < above.outputs; ++k) {
-    if (incoming && hidden + 1 < (int)plan_->hidden.size())
-      block_->at<T>(plan_->hidden[hidden + 1].incoming_sum)[k] -= std::abs(out[k]);
-    out[k] = T(0);
-    set_start(out + k, above.columns);
+  if (incoming && hidden + 1 < (int)plan_->hidden.size()) {
+    T* sums = block_->at<T>(plan_->hidden[hidden + 1].incoming_sum);
+    for (int k = 0; k < above.outputs; ++k) sums[k] -= std::abs(out[k]);
   }
+  std::fill(out, out + above.outputs, T(0));
+  for (int f = 0; f < plan_->field_count; ++f)
+    std::fill_n(out + (f + 1) * above.columns, above.outputs, start_value(f));
   widen_bounds(hidden + 1, T(0));
   const Boundary& boundary = plan_->boundaries[hidden + 1];
   for (const UnitOp& op : boundary.ops)
@@ -278,6 +279,7 @@ void LearnerOf<T>::shrink_and_perturb(const double* h) {
                                    (uint32_t)kPerturb << 24 | (uint32_t)l};
       most = std::max(most, kernels_.perturb(row(d, j), d.outputs, h[0], h[1], counter, key().data()));
     }
+    allowed_ = 0;
     bounds_[l].most[0] = plan_->field_count ? std::min<double>(2.0 * most, std::numeric_limits<T>::max()) : most;
     scratch_[l].sums_stale = true;
     if (l < plan_->hidden.size() && keeps_incoming_sums()) rebuild_incoming((int)l);

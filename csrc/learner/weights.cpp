@@ -37,18 +37,6 @@ const double* LearnerOf<T>::draw_incoming(int layer, int unit, Stream stream, ui
 }
 
 template <class T>
-T LearnerOf<T>::start_value(int field) const {
-  const int start = plan_->fields[field].start;
-  return start < 0 ? T(0) : (T)hyper()[start];
-}
-
-// The fields of one weight return to their start values.
-template <class T>
-void LearnerOf<T>::set_start(T* weight, int columns) const {
-  for (int f = 0; f < plan_->field_count; ++f) weight[(f + 1) * columns] = start_value(f);
-}
-
-template <class T>
 void LearnerOf<T>::initialize() {
   const Spec& spec = plan_->spec;
   *block_->at<uint64_t>(plan_->seed) = spec.seed;

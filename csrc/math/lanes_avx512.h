@@ -265,6 +265,14 @@ STREAMDL_HD double maximum(Lanes<double> a) {
   return _mm_cvtsd_f64(_mm_max_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
+// The positions of the lanes where a mask holds, counted from `first`; writes 16 and returns how many hold.
+template <class T>
+STREAMDL_HD int store_positions(typename Lanes<T>::Mask m, int first, int32_t* out) {
+  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  _mm512_storeu_si512(out, _mm512_maskz_compress_epi32(m.bits, _mm512_add_epi32(lanes, _mm512_set1_epi32(first))));
+  return __builtin_popcount(m.bits);
+}
+
 //---------------------------------------------------------------------------- words, for random
 //numbers
 

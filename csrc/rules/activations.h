@@ -9,33 +9,34 @@ STREAMDL_BEGIN
 
 // `keeps_zero`: value(0) is 0, so that padding stays zero by itself.
 // `silent_is_flat`: wherever the value is 0 the slope is 0 too, so a silent unit needs no work backward.
+// `active_is_steep`: wherever it is not, the slope is 1, so that the other units' delta passes as it is.
 struct Linear_ {
   static constexpr bool keeps_zero = true;
-  static constexpr bool silent_is_flat = false;
+  static constexpr bool silent_is_flat = false, active_is_steep = false;
   template <class V> STREAMDL_HD static V value(V a) { return a; }
   template <class V> STREAMDL_HD static V slope(V, V) { return V(1); }
 };
 struct ReLU {
   static constexpr bool keeps_zero = true;
-  static constexpr bool silent_is_flat = true;
+  static constexpr bool silent_is_flat = true, active_is_steep = true;
   template <class V> STREAMDL_HD static V value(V a) { return max(a, V(0)); }
   template <class V> STREAMDL_HD static V slope(V a, V) { return select(a > V(0), V(1), V(0)); }
 };
 struct LeakyReLU {
   static constexpr bool keeps_zero = true;
-  static constexpr bool silent_is_flat = false;
+  static constexpr bool silent_is_flat = false, active_is_steep = false;
   template <class V> STREAMDL_HD static V value(V a) { return select(a > V(0), a, a * V((Number<V>)0.01)); }
   template <class V> STREAMDL_HD static V slope(V a, V) { return select(a > V(0), V(1), V((Number<V>)0.01)); }
 };
 struct ELU {
   static constexpr bool keeps_zero = true;
-  static constexpr bool silent_is_flat = false;
+  static constexpr bool silent_is_flat = false, active_is_steep = false;
   template <class V> STREAMDL_HD static V value(V a) { return select(a > V(0), a, exp(min(a, V(0))) - V(1)); }
   template <class V> STREAMDL_HD static V slope(V a, V) { return select(a > V(0), V(1), exp(min(a, V(0)))); }
 };
 struct GELU {  // exact: a Phi(a)
   static constexpr bool keeps_zero = true;
-  static constexpr bool silent_is_flat = false;
+  static constexpr bool silent_is_flat = false, active_is_steep = false;
   template <class V> STREAMDL_HD static V cumulative(V a) {
     return V((Number<V>)0.5) * (V(1) + erf(a * V((Number<V>)0.70710678118654752440)));
   }
@@ -47,7 +48,7 @@ struct GELU {  // exact: a Phi(a)
 };
 struct SiLU {
   static constexpr bool keeps_zero = true;
-  static constexpr bool silent_is_flat = false;
+  static constexpr bool silent_is_flat = false, active_is_steep = false;
   template <class V> STREAMDL_HD static V value(V a) { return a * sigmoid(a); }
   template <class V> STREAMDL_HD static V slope(V a, V) {
     const V s = sigmoid(a);
@@ -56,19 +57,19 @@ struct SiLU {
 };
 struct Tanh {
   static constexpr bool keeps_zero = true;
-  static constexpr bool silent_is_flat = false;
+  static constexpr bool silent_is_flat = false, active_is_steep = false;
   template <class V> STREAMDL_HD static V value(V a) { return tanh(a); }
   template <class V> STREAMDL_HD static V slope(V, V h) { return fma(-h, h, V(1)); }
 };
 struct Sigmoid {
   static constexpr bool keeps_zero = false;
-  static constexpr bool silent_is_flat = false;
+  static constexpr bool silent_is_flat = false, active_is_steep = false;
   template <class V> STREAMDL_HD static V value(V a) { return sigmoid(a); }
   template <class V> STREAMDL_HD static V slope(V, V h) { return h * (V(1) - h); }
 };
 struct Softplus {
   static constexpr bool keeps_zero = false;
-  static constexpr bool silent_is_flat = false;
+  static constexpr bool silent_is_flat = false, active_is_steep = false;
   template <class V> STREAMDL_HD static V value(V a) { return softplus(a); }
   template <class V> STREAMDL_HD static V slope(V a, V) { return sigmoid(a); }
 };

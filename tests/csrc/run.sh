@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=${1:-$(mktemp -d)}
+mkdir -p "$build"
 flags="-std=c++20 -O2 -ffp-contract=off -fno-math-errno -Icsrc -Itests/csrc"
 learner="csrc/learner/sha256.cpp csrc/learner/file.cpp csrc/learner/safetensors*.cpp"
 for test in sha256 safetensors file failures; do
@@ -18,7 +19,9 @@ g++ $flags -O3 -DSTREAMDL_ISA=scalar -c $lanes -o "$build/scalar.o"
 sets="$build/scalar.o"
 if [ "$(uname -m)" = x86_64 ]; then
   g++ $flags -O3 -DSTREAMDL_ISA=avx2 -DSTREAMDL_USE_AVX2 -mavx2 -mfma -c $lanes -o "$build/avx2.o"
-  sets="$sets $build/avx2.o -DTEST_AVX2"
+  g++ $flags -O3 -DSTREAMDL_ISA=avx512 -DSTREAMDL_USE_AVX512 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma \
+    -c $lanes -o "$build/avx512.o"
+  sets="$sets $build/avx2.o $build/avx512.o -DTEST_AVX2 -DTEST_AVX512"
 fi
 g++ $flags -O3 tests/csrc/math/test_lanes.cpp $sets -o "$build/test_lanes"
 "$build/test_lanes"

@@ -30,7 +30,8 @@ LossResult<T> elementwise_loss(const T* output, const T* target, int, int n, T* 
   for (int j = 0; j < n; j += V::width) {
     V d, c;
     const V z = load(output + j);
-    total = total + keep_first(L::value(z, load(target + j), d, c), n - j);
+    const V y = j + V::width <= n ? load(target + j) : load_first(target + j, n - j);
+    total = total + keep_first(L::value(z, y, d, c), n - j);
     d = keep_first(d, n - j);
     store(delta + j, d);
     if (curvature) store(curvature + j, keep_first(c, n - j));

@@ -33,11 +33,11 @@ const Kernels<T>& table() {
 #define STREAMDL_RULE(Rule) rule_kernels<Rule, T>(),
   static constexpr RuleKernels<T> rules[] = {STREAMDL_OPTIMIZERS(STREAMDL_RULE)};
 #undef STREAMDL_RULE
-#define STREAMDL_VALUE(A, name, gain) &activate<A, T>,
+#define STREAMDL_VALUE(A, name, gain) &emit<A, T>,
 #define STREAMDL_SLOPE(A, name, gain) &activate_back<A, T>,
 #define STREAMDL_UTILITY(U, name) &utility<U, T>,
   static constexpr Kernels<T> kernels = {
-      &copy_finite<T>, &all_finite<T>, &largest<T>, &list_active<T>,
+      &all_finite<T>, &largest<T>,
       &forward<T>, &backward<T>, &absolute_sum<T>, &accumulate<T>,
       {STREAMDL_ACTIVATIONS(STREAMDL_VALUE)},
       {STREAMDL_ACTIVATIONS(STREAMDL_SLOPE)},

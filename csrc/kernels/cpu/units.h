@@ -17,15 +17,24 @@ STREAMDL_HD void clear_padding(T* out, int n) {
 //---------------------------------------------------------------------------- activations
 
 template <class A, class T>
-bool activate(const T* a, T* h, int n) {
+bool emit(const T* a, T* h, int n, int32_t* active, Emitted<T>* emitted) {
   using V = Lanes<T>;
+  V most(0);
+  int count = 0;
   bool finite = true;
   for (int j = 0; j < n; j += V::width) {
-    const V x = load(a + j);
-    finite &= all(abs(x) <= V(kFinite<T>));
-    store(h + j, A::value(x));
+    const bool whole = j + V::width <= n;
+    const V in = whole ? load(a + j) : load_first(a + j, n - j);
+    finite &= all(abs(in) <= V(kFinite<T>));
+    V out = A::value(in);
+    if (!A::keeps_zero && !whole) out = keep_first(out, n - j);
+    most = max(abs(out), most);
+    store(h + j, out);
+    if (active) count += store_positions<T>(out != V(0), j, active + count);
   }
-  if constexpr (!A::keeps_zero) clear_padding(h, n);
+  if (active)
+    for (int k = 0; k < kRowsBehind; ++k) active[count + k] = spare_row(n);
+  *emitted = {count, maximum(most)};
   return finite;
 }
 
@@ -222,8 +231,9 @@ inline void uniforms(double* first, double* second, int n, const uint32_t* count
 //---------------------------------------------------------------------------- unit utilities
 
 template <class U, class T>
-void utility(const UtilityArgs<T>& a) {
+void utility(const UtilityArgs<T>& args) {
   using V = Lanes<T>;
+  const UtilityArgs<T> a = args;  // a copy, since vector stores may change anything else
   const V decay(a.decay), rest(T(1) - a.decay);
   for (int j = 0; j < a.units; j += V::width) {
     V m(0), O(0), I(1);

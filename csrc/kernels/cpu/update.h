@@ -6,8 +6,6 @@
 
 STREAMDL_BEGIN
 
-inline constexpr bool kHalves = Register<float>::width < Lanes<float>::width;
-
 // Rows per pass. Four rows share the loads of delta and hide the latency of their dot products; rules
 // with fields, and sums in halves, fill the registers with fewer. From far caches and memory, rows in flight
 // count for more than registers. Incoming sums add up over the rows of a pass: their number must not change.
@@ -103,7 +101,7 @@ STREAMDL_COLD void repair(UpdateArgs<T>& a, T* p, int row, ptrdiff_t j) {
 }
 
 template <class Rule, unsigned kMode, int kRows, bool kStreaming, class T, class C>
-STREAMDL_HD void update_rows(UpdateArgs<T>& a, C& c, const int32_t* rows, bool more) {
+STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, const int32_t* rows) {
   using V = Register<T>;
   constexpr int kPieces = Lanes<T>::width / V::width;
   constexpr bool propagate = kMode & kPropagate, bounded = kMode & kBounded;
@@ -125,7 +123,7 @@ STREAMDL_HD void update_rows(UpdateArgs<T>& a, C& c, const int32_t* rows, bool m
     square[r] = x[r] * x[r];
     for (int i = 0; i < kPieces; ++i) dot[r][i] = squared_dot[r][i] = total[r][i] = V(0);
     row[r] = a.weights + rows[r] * a.row_stride;
-    next[r] = kStreaming && more ? a.weights + rows[r + kRows] * a.row_stride : row[r];
+    next[r] = a.weights + rows[r + kRows] * a.row_stride;
     for (int k = 0; k < Rule::clock_count; ++k) row_correction[r][k] = V(a.row_correction[k][rows[r]]);
   }
   auto piece = [&](ptrdiff_t at, int i) __attribute__((always_inline)) {
@@ -144,7 +142,7 @@ STREAMDL_HD void update_rows(UpdateArgs<T>& a, C& c, const int32_t* rows, bool m
       V w = old;
       if (!update_quickly<Rule, bounded>(row[r] + at, columns, w, OuterProduct<V>{x[r], delta}, square[r] * s, c, limit))
           [[unlikely]] {
-        repair<Rule, C::decays>(a, row[r] + at, rows[r], at);
+        repair<Rule, C::decays>(args, row[r] + at, rows[r], at);
         w = load_register(row[r] + at);
       }
       if constexpr (outgoing) total[r][i] = total[r][i] + abs(w);
@@ -187,20 +185,22 @@ STREAMDL_HD void update_rows(UpdateArgs<T>& a, C& c, const int32_t* rows, bool m
 }
 
 template <class Rule, unsigned kMode, bool kStreaming, class T, class C>
-STREAMDL_HD int update_groups(UpdateArgs<T>& a, C& c) {
+STREAMDL_HD void update_groups(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c) {
   constexpr int kRows = kRowsPerPass<Rule, kMode, kStreaming>;
-  int i = 0;
-  for (; i + kRows <= a.row_count; i += kRows)
-    update_rows<Rule, kMode, kRows, kStreaming>(a, c, a.rows + i, i + 2 * kRows <= a.row_count);
-  return i;
+  for (int i = 0; i < a.row_count; i += kRows) update_rows<Rule, kMode, kRows, kStreaming>(a, args, c, a.rows + i);
 }
 
 template <class Rule, unsigned kMode, class T>
-void update(UpdateArgs<T>& a) {
+void update(UpdateArgs<T>& args) {
   using V = Register<T>;
+  const UpdateArgs<T> a = args;  // a copy, since vector stores may change anything else
   auto c = make_context<Rule, (kMode & kDecay) != 0, true, V>(a.hyper);
-  int i = a.streaming ? update_groups<Rule, kMode, true>(a, c) : update_groups<Rule, kMode, false>(a, c);
-  for (; Rule::field_count == 0 && i < a.row_count; ++i) update_rows<Rule, kMode, 1, false>(a, c, a.rows + i, false);
+  // Whole registers are so quick that rows from the second-level cache are worth asking for early, too.
+  constexpr size_t kNear = 32 << 10;
+  if (a.streaming || (!kHalves && (size_t)a.row_count * a.columns * sizeof(T) > kNear))
+    update_groups<Rule, kMode, true>(a, args, c);
+  else
+    update_groups<Rule, kMode, false>(a, args, c);
   if (!a.bias) return;
   for (int j = 0; j < a.used; j += V::width) {
     for (int k = 0; k < Rule::clock_count; ++k) c.correction[k] = load_register(a.column_correction[k] + j);
@@ -208,7 +208,7 @@ void update(UpdateArgs<T>& a) {
     if constexpr (Rule::uses_sensitivity) d = load_register(a.sensitivity + j);
     if (!update_quickly<Rule, (kMode & kBounded) != 0>(a.bias + j, a.columns, w, OuterProduct<V>{V(1), load_register(a.delta + j)}, d, c,
                               V(a.limit)))
-      repair<Rule, (kMode & kDecay) != 0>(a, a.bias + j, -1, j);
+      repair<Rule, (kMode & kDecay) != 0>(args, a.bias + j, -1, j);
   }
 }
 

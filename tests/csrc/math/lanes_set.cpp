@@ -60,6 +60,13 @@ void run_vectors(Operation operation, const T* in, T* out, int blocks) {
         for (int i = 0; i < kVectorsOut; ++i)
           store(out + i * width, i % 2 ? keep_first(b, 3 * i) : load_first(in, 3 * i));
         break;
+      case positions: {
+        int32_t list[16] = {};
+        const int count = store_positions<T>(a < b, 3, list);
+        for (int i = 0; i < count; ++i) out[i] = (T)list[i];
+        out[width] = (T)count;
+        break;
+      }
       case masks:
         out[0] = (T)to_bits(a < b);
         out[1] = (T)to_bits(a == a);

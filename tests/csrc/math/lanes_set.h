@@ -46,7 +46,7 @@
   X(error_function, erf(a))
 
 // Results that belong to a whole vector.
-#define VECTOR_OPERATIONS(X) X(sums) X(four_sums) X(maxima) X(masks) X(firsts)
+#define VECTOR_OPERATIONS(X) X(sums) X(four_sums) X(maxima) X(masks) X(firsts) X(positions)
 
 // Only for float.
 #define FLOAT_OPERATIONS(X) X(widened) X(philox_words) X(normal_pairs)
