@@ -56,26 +56,36 @@ STREAMDL_HD void forward_sweep(const ForwardArgs<T>& a, const int32_t* rows) {
   }
 }
 
+// Calls of their own, so that small layers do not pay for the registers of large ones.
+template <int kTile, class T>
+[[gnu::noinline]] void forward_wide_tile(const ForwardArgs<T>& args, int column) {
+  const ForwardArgs<T> a = args;
+  forward_tile<kTile, Register<T>>(a, column);
+}
+
 template <class T>
-void forward(const ForwardArgs<T>& args) {
+[[gnu::noinline]] void forward_streaming(const ForwardArgs<T>& args) {
   using V = Lanes<T>;
-  const ForwardArgs<T> a = args;  // a copy, since vector stores may change anything else
-  if (!a.streaming) {
-    using R = Register<T>;  // tiles of registers, so that little is computed behind the last column
-    constexpr int kMost = kHalves ? 8 : 16;
-    int j = a.begin;
-    for (; j + kMost * R::width <= a.end; j += kMost * R::width) forward_tile<kMost, R>(a, j);
-    for (int left; (left = (a.end - j + R::width - 1) / R::width) > 0;) {
-      if (left >= 8) forward_tile<8, R>(a, j), j += 8 * R::width;
-      else if (left >= 4) forward_tile<4, R>(a, j), j += 4 * R::width;
-      else if (left == 3) forward_tile<3, R>(a, j), j += 3 * R::width;
-      else if (left == 2) forward_tile<2, R>(a, j), j += 2 * R::width;
-      else forward_tile<1, R>(a, j), j += R::width;
-    }
-    return;
-  }
+  const ForwardArgs<T> a = args;
   for (int j = a.begin; j < a.end; j += V::width) store(a.out + j, a.bias ? load(a.bias + j) : V(0));
   for (int i = 0; i < a.row_count; i += 4) forward_sweep<Register<T>>(a, a.rows + i);
+}
+
+template <class T>
+void forward(const ForwardArgs<T>& args) {
+  if (args.streaming) return forward_streaming(args);
+  using R = Register<T>;  // tiles of registers, so that little is computed behind the last column
+  constexpr int kMost = kHalves ? 8 : 16;
+  const ForwardArgs<T> a = args;  // a copy, since vector stores may change anything else
+  int j = a.begin;
+  for (; j + kMost * R::width <= a.end; j += kMost * R::width) forward_wide_tile<kMost>(args, j);
+  for (int left; (left = (a.end - j + R::width - 1) / R::width) > 0;) {
+    if (left == 1) forward_tile<1, R>(a, j), j += R::width;
+    else if (left == 2) forward_tile<2, R>(a, j), j += 2 * R::width;
+    else if (left == 3) forward_tile<3, R>(a, j), j += 3 * R::width;
+    else if (left < 8) forward_wide_tile<4>(args, j), j += 4 * R::width;
+    else forward_wide_tile<8>(args, j), j += 8 * R::width;
+  }
 }
 
 //---------------------------------------------------------------------------- backward, reading only
