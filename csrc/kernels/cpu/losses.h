@@ -26,6 +26,13 @@ LossResult<T> finish(const T* output, int n, T* delta, T* curvature, T loss) {
 template <class L, class T>
 LossResult<T> elementwise_loss(const T* output, const T* target, int, int n, T* delta, T* curvature) {
   using V = Lanes<T>;
+  if (n == 1) {  // no sums across lanes; the zeros behind stay
+    T d, c;
+    const T z = output[0], loss = L::value(z, target[0], d, c);
+    store(delta, keep_first(V(d), 1));
+    if (curvature) store(curvature, keep_first(V(c), 1));
+    return {abs(d) <= kFinite<T> && abs(z) <= kFinite<T> && abs(loss) <= kFinite<T>, (double)loss, abs(d)};
+  }
   V total(0), most(0), worst(0);
   for (int j = 0; j < n; j += V::width) {
     V d, c;
