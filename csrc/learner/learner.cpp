@@ -98,13 +98,6 @@ bool LearnerOf<T>::decays() const {
 }
 
 template <class T>
-bool LearnerOf<T>::keeps_incoming_sums() const {
-  if (plan_->continual_backprop < 0) return false;
-  const Utility u = plan_->spec.plasticity[plan_->continual_backprop].utility;
-  return u == Utility::adaptation || u == Utility::adaptable_contribution || u == Utility::feature_by_input;
-}
-
-template <class T>
 uint64_t LearnerOf<T>::fingerprint() const {
   uint64_t seen = 1469598103934665603ull;
   for (const Dense& d : plan_->dense)
@@ -127,7 +120,7 @@ void LearnerOf<T>::state_touched() {
 
 template <class T>
 void LearnerOf<T>::state_loaded() {
-  if (keeps_incoming_sums()) weights_seen_ = fingerprint();
+  if (plan_->incoming_sums) weights_seen_ = fingerprint();
   touched_ = true;
 }
 
@@ -139,7 +132,7 @@ void LearnerOf<T>::refresh() {
   hyper_changed();
   measure_bounds();
   for (Scratch& s : scratch_) s.sums_stale = true;
-  if (keeps_incoming_sums() && fingerprint() != weights_seen_)
+  if (plan_->incoming_sums && fingerprint() != weights_seen_)
     for (size_t i = 0; i < plan_->hidden.size(); ++i) rebuild_incoming((int)i);
 }
 
@@ -466,7 +459,7 @@ void LearnerOf<T>::prepare() {
       if (op.spec.kind == LayerSpec::Kind::layer_norm) call.normalizes = true, reach_.constant = false;
     }
     unsigned mode = (call.propagates ? (unsigned)kPropagate : 0u) | (decay ? (unsigned)kDecay : 0u);
-    call.incoming = keeps_incoming_sums() && l + 1 < calls_.size();
+    call.incoming = plan_->incoming_sums && l + 1 < calls_.size();
     if (plan_->continual_backprop >= 0) {
       const Utility u = plan_->spec.plasticity[plan_->continual_backprop].utility;
       if (l > 0 && u != Utility::adaptation && u != Utility::feature_by_input) mode |= kOutgoingSums;

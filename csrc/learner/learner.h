@@ -215,7 +215,6 @@ class LearnerOf : public Learner {
   void update_stored(T* weights, int columns, const T* gradient, const T* sensitivity, int b);
   void refresh();
   void prepare();
-  bool keeps_incoming_sums() const;
   uint64_t fingerprint() const;
 
   void plasticity();

@@ -236,6 +236,8 @@ void Plan::lay_out_as() {
                                       Type::f64, boundaries[b].units);
   }
   if (continual_backprop < 0) return;
+  const Utility kind = spec.plasticity[continual_backprop].utility;
+  incoming_sums = kind == Utility::adaptation || kind == Utility::adaptable_contribution || kind == Utility::feature_by_input;
   for (size_t h = 0; h + 1 < dense.size(); ++h) {
     const int units = dense[h].outputs;
     const std::string stem = "ContinualBackprop." + std::to_string(h) + ".";
@@ -247,7 +249,7 @@ void Plan::lay_out_as() {
     UnitState u;
     u.utility = unit_vector("utility");
     u.mean_activation = unit_vector("mean_activation");
-    u.incoming_sum = unit_vector("incoming_sum");
+    if (incoming_sums) u.incoming_sum = unit_vector("incoming_sum");
     u.birth = scalar(stem + "birth", Type::u64, units);
     u.decay_power = scalar(stem + "decay_power", Type::f64, units);
     u.counter = scalar(stem + "counter", Type::f64);

@@ -76,6 +76,7 @@ struct Plan {
   std::vector<Dense> dense;
   std::vector<UnitState> hidden;  // with Continual Backprop
   int continual_backprop = -1;    // its place in spec.plasticity
+  bool incoming_sums = false;     // whether its utility needs the sums of |incoming weights|
   std::vector<Named> hyper_names; // of the optimizer, the common ones, then each plasticity method's
   size_t steps = 0, updates = 0, seed = 0, hyper = 0;
   size_t bytes = 0;

@@ -112,7 +112,7 @@ void LearnerOf<T>::track_utilities(int hidden, const PlasticitySpec& spec, doubl
   const Utility kind = spec.utility;
   const bool centred = is_centred(kind);
   if (kind != Utility::adaptation && kind != Utility::feature_by_input) ensure_sums(hidden + 1);
-  if (keeps_incoming_sums() && *block_->at<uint64_t>(plan_->updates) % 1024 == 0)
+  if (plan_->incoming_sums && *block_->at<uint64_t>(plan_->updates) % 1024 == 0)
     rebuild_incoming(hidden);  // rounding does not add up
   s.worth.activation = minibatch_ ? s.mean : value(hidden + 1);
   s.worth.magnitude = minibatch_ ? s.magnitude : nullptr;
@@ -192,23 +192,18 @@ void LearnerOf<T>::renew(int hidden, int unit) {
   const UnitState* u = plan_->hidden.empty() ? nullptr : &plan_->hidden[hidden];
   uint64_t count = *block_->at<uint64_t>(plan_->updates);
   if (u) count = ++*block_->at<uint64_t>(u->replacements);
-  const bool incoming = keeps_incoming_sums();
   const double* drawn = draw_incoming(hidden, unit, kRegenerate, count);
-  T sum(0), most(0);
   for (int j = 0; j < below.inputs; ++j) {
     if (j + 16 < below.inputs) __builtin_prefetch(row(below, j + 16) + unit, 1);  // a column: a miss per weight
     T* w = row(below, j) + unit;
     *w = (T)drawn[j];
     set_start(w, below.columns);
-    const T size = std::abs(*w);
-    sum += size;
-    most = std::max(most, size);
   }
-  widen_bounds(hidden, most);
+  widen_bounds(hidden, (T)below.bound);
   row(below, below.inputs)[unit] = T(0);
   set_start(row(below, below.inputs) + unit, below.columns);
   T* out = row(above, unit);
-  if (incoming && hidden + 1 < (int)plan_->hidden.size()) {
+  if (plan_->incoming_sums && hidden + 1 < (int)plan_->hidden.size()) {
     T* sums = block_->at<T>(plan_->hidden[hidden + 1].incoming_sum);
     for (int k = 0; k < above.outputs; ++k) sums[k] -= std::abs(out[k]);
   }
@@ -232,7 +227,11 @@ void LearnerOf<T>::renew(int hidden, int unit) {
   if (!u) return;
   block_->at<T>(u->utility)[unit] = T(0);
   block_->at<T>(u->mean_activation)[unit] = T(0);
-  block_->at<T>(u->incoming_sum)[unit] = sum;
+  if (plan_->incoming_sums) {
+    T sum(0);
+    for (int j = 0; j < below.inputs; ++j) sum += std::abs((T)drawn[j]);
+    block_->at<T>(u->incoming_sum)[unit] = sum;
+  }
   block_->at<uint64_t>(u->birth)[unit] = *block_->at<uint64_t>(plan_->updates);
   block_->at<double>(u->decay_power)[unit] = 1;
 }
@@ -282,7 +281,7 @@ void LearnerOf<T>::shrink_and_perturb(const double* h) {
     allowed_ = 0;
     bounds_[l].most[0] = plan_->field_count ? std::min<double>(2.0 * most, std::numeric_limits<T>::max()) : most;
     scratch_[l].sums_stale = true;
-    if (l < plan_->hidden.size() && keeps_incoming_sums()) rebuild_incoming((int)l);
+    if (l < plan_->hidden.size() && plan_->incoming_sums) rebuild_incoming((int)l);
   }
   for (size_t b = 0; b < plan_->boundaries.size(); ++b)
     for (size_t i = 0; i < plan_->boundaries[b].ops.size(); ++i) {
@@ -440,7 +439,7 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
     for (size_t i = 0; i < activations.size(); ++i) {
       Scratch& s = scratch_[i + 1];
       const int units = plan_->dense[i].outputs;
-      if (keeps_incoming_sums()) rebuild_incoming((int)i);
+      if (plan_->incoming_sums) rebuild_incoming((int)i);
       std::fill(s.mean, s.mean + plan_->boundaries[i + 1].padded, T(0));
       std::fill(s.magnitude, s.magnitude + plan_->boundaries[i + 1].padded, T(0));
       for (int e = 0; e < n; ++e)

@@ -30,9 +30,9 @@ const double* LearnerOf<T>::draw_incoming(int layer, int unit, Stream stream, ui
   const uint32_t counter[4] = {0, (uint32_t)unit, (uint32_t)when, (uint32_t)stream << 24 | (uint32_t)layer};
   kernels_.uniforms(out, normal ? second : nullptr, n, counter, key().data());
   const double deviation = std::sqrt(d.gain_squared / d.inputs);
-  for (int i = 0; i < n; ++i)
-    out[i] = normal ? deviation * std::sqrt(-2 * base::log(1 - out[i])) * std::cos(6.283185307179586 * second[i])
-                    : d.bound * (2 * out[i] - 1);
+  for (int i = 0; normal && i < n; ++i)
+    out[i] = deviation * std::sqrt(-2 * base::log(1 - out[i])) * std::cos(6.283185307179586 * second[i]);
+  for (int i = 0; !normal && i < n; ++i) out[i] = d.bound * (2 * out[i] - 1);
   return out;
 }
 
@@ -72,7 +72,7 @@ void LearnerOf<T>::initialize() {
   }
   for (size_t i = 0; i < plan_->hidden.size(); ++i) {
     for (int k = 0; k < plan_->dense[i].outputs; ++k) block_->at<double>(plan_->hidden[i].decay_power)[k] = 1;
-    rebuild_incoming((int)i);
+    if (plan_->incoming_sums) rebuild_incoming((int)i);
   }
   state_loaded();
 }

@@ -214,9 +214,11 @@ T perturb(T* row, int n, double shrink, double noise, const uint32_t* counter, c
 
 STREAMDL_HD void to_uniforms(Words high, Words low, double* out, int n) {
   uint32_t a[16], b[16];
+  double all[16];
   store(a, high);
   store(b, low);
-  for (int i = 0; i < 16 && i < n; ++i) out[i] = uniform(a[i], b[i]);
+  for (int i = 0; i < 16; ++i) all[i] = uniform(a[i], b[i]);
+  for (int i = 0; i < 16 && i < n; ++i) out[i] = all[i];
 }
 
 inline void uniforms(double* first, double* second, int n, const uint32_t* counter, const uint32_t* key) {
