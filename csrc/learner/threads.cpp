@@ -20,8 +20,23 @@ void relax() {
 #endif
 }
 
-// How often a helper looks for work before it sleeps: some 50 microseconds.
+// How often a thread looks before it sleeps: some 50 microseconds.
 constexpr int kSpins = 4000;
+
+// Returns when the stage is no longer `stage`.
+void wait_while(const std::atomic<uint32_t>& current, uint32_t stage) {
+  for (int i = 0; i < kSpins; ++i) {
+    if (current.load(std::memory_order_acquire) != stage) return;
+    relax();
+  }
+  current.wait(stage, std::memory_order_acquire);
+}
+
+// After a store: whoever sleeps sees it. Without the fence the look for sleepers could come before the store.
+void wake(std::atomic<uint32_t>& stage) {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  stage.notify_one();
+}
 
 }  // namespace
 
@@ -30,6 +45,7 @@ Pool::Pool(int threads) {
   (void)registered;
   forks_ = forks;
   workers_.reserve(threads - 1);  // helpers ask for the size while others are being made
+  parts_ = std::make_unique<Part[]>(threads - 1);
   try {
     for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
   } catch (const std::system_error&) {
@@ -42,9 +58,10 @@ Pool::~Pool() {
     for (std::thread& t : workers_) t.detach();
     return;
   }
-  stop_ = true;
-  generation_.fetch_add(1, std::memory_order_release);
-  generation_.notify_all();
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    parts_[i].stage.store(kStop, std::memory_order_release);
+    wake(parts_[i].stage);
+  }
   for (std::thread& t : workers_) t.join();
 }
 
@@ -55,30 +72,34 @@ void Pool::run(Task task, void* context) {
   }
   task_ = task;
   context_ = context;
-  running_.store((int)workers_.size(), std::memory_order_relaxed);
-  generation_.fetch_add(1, std::memory_order_release);
-  generation_.notify_all();
+  const int helpers = (int)workers_.size();
+  for (int i = 0; i < helpers; ++i) {
+    parts_[i].stage.store(kOpen, std::memory_order_release);
+    wake(parts_[i].stage);
+  }
   task(context, 0, size());
-  while (running_.load(std::memory_order_acquire) != 0) relax();
+  for (int i = 0; i < helpers; ++i) {
+    uint32_t open = kOpen;
+    if (parts_[i].stage.compare_exchange_strong(open, kIdle, std::memory_order_acquire))
+      task(context, i + 1, size());
+    else
+      wait_while(parts_[i].stage, kTaken);
+  }
 }
 
 void Pool::work(int index) {
   const FloatingPoint environment;
-  uint32_t seen = 0;
+  std::atomic<uint32_t>& stage = parts_[index - 1].stage;
   for (;;) {
-    uint32_t now = generation_.load(std::memory_order_acquire);
-    for (int i = 0; now == seen && i < kSpins; ++i) {
-      relax();
-      now = generation_.load(std::memory_order_acquire);
+    wait_while(stage, kIdle);
+    uint32_t now = kOpen;
+    if (stage.compare_exchange_strong(now, kTaken, std::memory_order_acquire)) {
+      task_(context_, index, size());
+      stage.store(kIdle, std::memory_order_release);
+      wake(stage);
+    } else if (now == kStop) {
+      return;
     }
-    if (now == seen) {
-      generation_.wait(seen, std::memory_order_acquire);
-      continue;
-    }
-    seen = now;
-    if (stop_) return;
-    task_(context_, index, size());
-    running_.fetch_sub(1, std::memory_order_release);
   }
 }
 

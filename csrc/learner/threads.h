@@ -1,9 +1,11 @@
 // A few threads that help one learner. Work is split so that each number is computed by one thread in the
-// one order, so their number changes no bit.
+// one order, so their number changes no bit. A helper that the machine keeps waiting is not waited for: what
+// it has not begun the caller does itself.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -15,7 +17,7 @@ namespace streamdl {
 
 class Pool {
  public:
-  // Part `index` of `count`; called once per thread, the caller's among them.
+  // Part `index` of `count`; each part is called once, by the thread that takes it.
   using Task = void (*)(void* context, int index, int count);
 
   explicit Pool(int threads);
@@ -28,14 +30,18 @@ class Pool {
   void run(Task task, void* context);
 
  private:
+  // What a helper has before it. The caller opens a part; whoever takes it first runs it.
+  enum Stage : uint32_t { kIdle, kOpen, kTaken, kStop };
+  struct alignas(64) Part {
+    std::atomic<uint32_t> stage{kIdle};
+  };
+
   void work(int index);
 
   std::vector<std::thread> workers_;
+  std::unique_ptr<Part[]> parts_;  // one per helper
   Task task_ = nullptr;
   void* context_ = nullptr;
-  alignas(64) std::atomic<uint32_t> generation_{0};
-  alignas(64) std::atomic<int> running_{0};
-  std::atomic<bool> stop_{false};
   int forks_;
 };
 

@@ -10,6 +10,8 @@ for test in sha256 safetensors file failures; do
   g++ $flags tests/csrc/learner/test_$test.cpp $learner -o "$build/test_$test"
   "$build/test_$test"
 done
+g++ $flags tests/csrc/learner/test_threads.cpp csrc/learner/threads.cpp -pthread -o "$build/test_threads"
+"$build/test_threads"
 g++ $flags -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
   tests/csrc/learner/fuzz_container.cpp $learner -o "$build/fuzz_container"
 "$build/fuzz_container" "${FUZZ_FILES:-100000}" 1
