@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import streamdl as sdl
-from learners import INPUTS, OUTPUTS, TABLE, Case
+from learners import INPUTS, TABLE, Case
 from numpy.typing import NDArray
 
 PER_LEARNER = 40
@@ -45,7 +45,7 @@ def _bad_number(case: Case, random: Random) -> Bad:
         at = int(random.integers(INPUTS))
         x[at] = bad
         return Bad(x, y, "x", rf"\[{at}\].*{shows}" if "?i" not in shows else rf"(?i)\[{at}\].*nan")
-    at = int(random.integers(OUTPUTS))
+    at = int(random.integers(case.outputs))
     y[at] = bad
     return Bad(x, y, "y", rf"(?i)\[{at}\].*{shows.removeprefix('(?i)')}")
 
@@ -80,10 +80,12 @@ def _bad_shape(case: Case, random: Random) -> Bad:
     if case.loss == "cross_entropy" or random.integers(2):
         x, shows = wrong[random.integers(len(wrong))]
         return Bad(x, y, "x", shows)
-    wrong_y = [
-        (y[:-1], f"{OUTPUTS}.*{OUTPUTS - 1}"), (y[:0], f"{OUTPUTS}.*0"), (0.5, str(OUTPUTS)),
-        (3, str(OUTPUTS)), (np.stack([y, y]), f"{OUTPUTS}.*2, {OUTPUTS}"),
+    n = case.outputs
+    wrong_y: list[tuple[Any, str]] = [
+        (y[:-1], f"{n}.*{n - 1}"), (y[:0], f"{n}.*0"), (np.stack([y, y]), f"{n}.*2, {n}"),
     ]  # fmt: skip
+    if n > 1:
+        wrong_y += [(0.5, str(n)), (3, str(n))]
     y, shows = wrong_y[random.integers(len(wrong_y))]
     return Bad(x, y, "y", shows)
 
@@ -105,13 +107,13 @@ def _bad_type(case: Case, random: Random) -> Bad:
 def _bad_class(case: Case, random: Random) -> Bad:
     x, _ = good(case, random)
     wrong = [
-        OUTPUTS, -1, 2**31, 2**63 - 1, -(2**63), 2**64, -(2**70), np.int8(-3), np.uint64(2**63),
+        case.outputs, -1, 2**31, 2**63 - 1, -(2**63), 2**64, -(2**70), np.int8(-3), np.uint64(2**63),
         1.0, 1.5, np.float32(1), np.float64(2), True, np.bool_(False), float("nan"), [1], "1", 1j,
         np.array([1, 2]), decimal.Decimal(1), np.array(1.0), None,
     ]  # fmt: skip
     y: Any = wrong[random.integers(len(wrong))]
     integer = isinstance(y, int | np.integer) and not isinstance(y, bool)
-    return Bad(x, y, "y", f"0 to {OUTPUTS - 1}.*{int(y)}" if integer else "")
+    return Bad(x, y, "y", f"0 to {case.outputs - 1}.*{int(y)}" if integer else "")
 
 
 def _overflows_inside(case: Case, random: Random) -> Bad:
@@ -129,7 +131,7 @@ def _too_large_for_float32(case: Case, random: Random) -> Bad:
         wide[at] = random.choice([1e300, -3.5e38])
         return Bad(wide, y, "x", rf"\[{at}\].*{re.escape(str(wide[at]))}")
     wide = y.astype(np.float64)
-    at = int(random.integers(OUTPUTS))
+    at = int(random.integers(case.outputs))
     wide[at] = random.choice([1e300, -3.5e38])
     return Bad(x, wide, "y", rf"\[{at}\].*{re.escape(str(wide[at]))}")
 
@@ -188,9 +190,9 @@ def blocks(case: Case, random: Random) -> tuple[NDArray[Any], NDArray[Any], int,
     at = int(random.integers(8))
     bad = _overflows_inside(case, random) if random.integers(3) == 0 else _bad_number(case, random)
     if case.loss == "cross_entropy" and random.integers(2):
-        wrong = int(random.choice([-1, OUTPUTS, 2**40]))
+        wrong = int(random.choice([-1, case.outputs, 2**40]))
         ys[at] = wrong
-        return xs, ys, at, Bad(xs[at], wrong, "y", f"0 to {OUTPUTS - 1}.*{wrong}")
+        return xs, ys, at, Bad(xs[at], wrong, "y", f"0 to {case.outputs - 1}.*{wrong}")
     xs[at], ys[at] = bad.x, bad.y
     return xs, ys, at, bad
 

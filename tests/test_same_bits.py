@@ -59,6 +59,30 @@ def test_every_number_of_threads_gives_the_same_bits(isa: str) -> None:
     assert wide_hashes(isa) == wide_hashes("scalar")
 
 
+# One output with few active sources, as inputs and as hidden units.
+SPARSE = """
+import numpy as np, streamdl as sdl
+random = np.random.default_rng(3)
+xs = random.normal(size=(400, 300)) * (random.uniform(size=(400, 300)) < 0.02)
+for optimizer in (sdl.optim.SGD(0.01), sdl.optim.IDBD(0.01, 0.01), sdl.optim.Adam(1e-3)):
+    for hidden in ([], [350]):
+        learner = sdl.Learner(
+            sdl.MLP(300, hidden, 1), "huber", optimizer,
+            sdl.plasticity.ContinualBackprop(0.01, maturity=5, utility="contribution"),
+        )
+        learner.parameters["0.bias"][...] = -0.4 if hidden else 0
+        learner.step_many(xs, random.normal(size=(400, 1)))
+        print(optimizer, hidden, learner.state_hash())
+"""
+
+
+def test_few_active_sources_give_the_same_bits() -> None:
+    done = [python(SPARSE, isa) for isa in SETS]
+    assert [d.returncode for d in done] == [0] * len(SETS), done[0].stderr
+    assert len(set(done[0].stdout.splitlines())) == 6
+    assert len({d.stdout for d in done}) == 1, [d.stdout for d in done]
+
+
 @cache
 def hashes(isa: str, steps: int, every: int) -> dict[str, str]:
     done = python(f"import learners; learners.print_hashes({steps}, {every})", isa)

@@ -44,6 +44,7 @@ struct ForwardArgs {
   T* out;                // (columns)
   int begin, end;        // columns of this call; from a whole vector on, padding need not be covered
   bool streaming;        // the weights exceed the second-level cache: sweep whole rows
+  int inputs;
 };
 
 // The fused pass back over rows of outgoing weights: each weight is read once, gives its contribution to
@@ -68,6 +69,8 @@ struct UpdateArgs {
   T* incoming_change;    // (columns) accumulates |w after| - |w before|
   const double* hyper;   // of the rule, then the common ones
   bool streaming;        // prefetch the next rows
+  int inputs;            // a single output: the length of the vector of weights,
+  bool rests;            // and whether silent rows stay as they are
   T limit;               // rules with fields: a bound that no |w| is above before the pass
   T largest;             // in and out: the largest |w| seen above it
   uint64_t cancelled;    // in and out: updates cancelled because a field would not be finite
@@ -77,7 +80,8 @@ struct UpdateArgs {
 template <class T>
 struct StoredUpdateArgs {
   T* weights;            // [w | fields]
-  int columns;
+  int columns;           // padded: the distance between a weight and its fields
+  int used;
   const T* gradient;     // (columns)
   const T* sensitivity;  // (columns) d itself, or null
   const T* row_correction;     // (clocks) of the source unit, or null
@@ -115,6 +119,7 @@ enum UpdateMode : unsigned {
 template <class T>
 struct RuleKernels {
   void (*update[kUpdateModes])(UpdateArgs<T>&);
+  void (*update_single[kUpdateModes])(UpdateArgs<T>&);  // of a layer with one output, see Dense::single
   void (*update_stored[2])(StoredUpdateArgs<T>&);  // [with decay]
   // Takes upper bounds of |w| and of every |field| past an update with |g| <= gradient, without decay. False,
   // and nothing changed, unless they all stay small and the quick formulas hold; null without fields.
@@ -142,6 +147,7 @@ struct Kernels {
   T (*largest)(const T* in, int padded_count);
 
   void (*forward)(const ForwardArgs<T>&);
+  void (*forward_single)(const ForwardArgs<T>&);
   // input_delta[row] = sum of w * delta; with `squared`, of w^2 * delta. Reads only.
   void (*backward)(const UpdateArgs<T>&, bool squared);
   // Sums of |w| of one row.

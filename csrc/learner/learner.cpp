@@ -101,8 +101,8 @@ template <class T>
 uint64_t LearnerOf<T>::fingerprint() const {
   uint64_t seen = 1469598103934665603ull;
   for (const Dense& d : plan_->dense)
-    for (int j = 0; j < d.inputs; ++j) {
-      const auto* bytes = reinterpret_cast<const unsigned char*>(row(d, j));
+    for (int v = 0; v + 1 < d.vectors; ++v) {
+      const auto* bytes = reinterpret_cast<const unsigned char*>(vector(d, v));
       for (size_t i = 0; i < d.columns * sizeof(T); i += 4) {
         uint32_t word;
         std::memcpy(&word, bytes + i, 4);
@@ -150,8 +150,9 @@ inline std::pair<int, int> part_of(int n, int grain, int index, int count) {
 
 // Each thread computes its own columns.
 template <class T>
-void LearnerOf<T>::share_forward(ForwardArgs<T>& a) {
-  if ((long)a.row_count * a.end < kWorthSharing) return kernels_.forward(a);
+void LearnerOf<T>::share_forward(Call& call) {
+  const ForwardArgs<T>& a = call.forward;
+  if ((long)a.row_count * a.end < kWorthSharing || a.end == 1) return call.sweep(a);
   struct Shared {
     const ForwardArgs<T>& whole;
     const Kernels<T>& kernels;
@@ -169,7 +170,7 @@ void LearnerOf<T>::share_forward(ForwardArgs<T>& a) {
 // Each thread takes its own rows, in whole groups; the last one the bias too.
 template <class T>
 void LearnerOf<T>::share_update(void (*run)(UpdateArgs<T>&), UpdateArgs<T>& a) {
-  if ((long)a.row_count * a.columns < kWorthSharing) return run(a);
+  if ((long)a.row_count * a.columns < kWorthSharing || a.used == 1) return run(a);
   struct alignas(64) Mine {
     UpdateArgs<T> args;
   };
@@ -261,9 +262,9 @@ bool LearnerOf<T>::forward(bool train, uint64_t step) {
     ForwardArgs<T>& a = calls_[l].forward;
     a.row_count = scratch_[l].count;
     if (pool_)
-      share_forward(a);
+      share_forward(calls_[l]);
     else
-      kernels_.forward(a);
+      calls_[l].sweep(a);
     const bool lost = train && l + 1 == layers && scratch_[layers].values.size() == 1;  // the loss looks at them
     if (!lost && !forward_ops(l + 1, train, step)) return false;
   }
@@ -300,13 +301,17 @@ void LearnerOf<T>::read_back(int b, bool squared) {
   UpdateArgs<T> a{};
   a.weights = row(d, 0);
   a.row_stride = (ptrdiff_t)d.row_stride;
-  a.columns = d.columns;
+  a.columns = plan_->boundaries[b].padded;
   a.rows = plan_->boundaries[b - 1].skips ? in.active : in.all;
   a.row_count = in.count;
   a.delta = squared ? scratch_[b].sensitivity : scratch_[b].delta;
   a.input_delta = squared ? in.sensitivity : in.delta;
   std::fill(a.input_delta, a.input_delta + plan_->boundaries[b - 1].padded, T(0));
-  kernels_.backward(a, squared);
+  if (!d.single) return kernels_.backward(a, squared);
+  for (int i = 0; i < a.row_count; ++i) {
+    const T w = a.weights[a.rows[i]];
+    a.input_delta[a.rows[i]] = squared ? w * w * *a.delta : w * *a.delta;
+  }
 }
 
 //---------------------------------------------------------------------------- backward
@@ -371,7 +376,7 @@ template <class T>
 void LearnerOf<T>::update_stored(T* weights, int columns, const T* gradient, const T* sensitivity, int b) {
   StoredUpdateArgs<T> a{};
   a.weights = weights;
-  a.columns = columns;
+  a.columns = a.used = columns;
   a.gradient = gradient;
   a.sensitivity = plan_->uses_sensitivity ? sensitivity : nullptr;
   for (int k = 0; k < plan_->clock_count; ++k) a.column_correction[k] = scratch_[b].correction[k];
@@ -434,8 +439,9 @@ void LearnerOf<T>::prepare() {
     const Boundary& source = plan_->boundaries[l];
     Scratch &in = scratch_[l], &out = scratch_[l + 1];
     Call& call = calls_[l];
+    call.sweep = d.single ? kernels_.forward_single : kernels_.forward;
     call.forward = {row(d, 0), (ptrdiff_t)d.row_stride, source.skips ? in.active : in.all, 0, in.values.back(),
-                    row(d, d.inputs), out.values[0], 0, d.outputs, d.streaming};
+                    bias(d), out.values[0], 0, d.outputs, d.streaming, d.inputs};
     call.resting = rest && source.skips;
     bool drops = false;
     call.propagates = l > 0;
@@ -443,8 +449,8 @@ void LearnerOf<T>::prepare() {
       call.propagates |= op.parameter >= 0;
       drops |= op.spec.kind == LayerSpec::Kind::dropout;
     }
-    // Other activations clear the deltas of silent units themselves.
-    call.clears = call.propagates && source.skips && (drops || (rest && source.passes));
+    // Other activations clear the deltas of silent units themselves, a single output's update as well.
+    call.clears = !d.single && call.propagates && source.skips && (drops || (rest && source.passes));
     const std::vector<UnitOp>& above = plan_->boundaries[l + 1].ops;
     call.straight = above.empty() || (rest && plan_->boundaries[l + 1].passes);
     call.back = !call.straight && above.size() == 1 && above[0].spec.kind == LayerSpec::Kind::activation
@@ -465,16 +471,18 @@ void LearnerOf<T>::prepare() {
       if (l > 0 && u != Utility::adaptation && u != Utility::feature_by_input) mode |= kOutgoingSums;
       if (call.incoming) mode |= kIncomingSums;
     }
-    call.run = kernels_.rules[plan_->rule].update[mode];
+    const auto& rule = kernels_.rules[plan_->rule];
+    const auto& update = d.single ? rule.update_single : rule.update;
+    call.run = update[mode];
     call.plain = !plan_->field_count && !pool_ && !call.incoming;
-    call.run_bounded = plan_->field_count ? kernels_.rules[plan_->rule].update[mode | kBounded] : nullptr;
+    call.run_bounded = plan_->field_count ? update[mode | kBounded] : nullptr;
     UpdateArgs<T>& a = call.update = {};
     a.weights = row(d, 0);
     a.row_stride = (ptrdiff_t)d.row_stride;
     a.columns = d.columns;
     a.used = d.outputs;
     a.rows = call.rows = call.resting ? in.active : in.all;
-    a.bias = call.bias = d.has_bias ? row(d, d.inputs) : nullptr;
+    a.bias = call.bias = d.has_bias ? bias(d) : nullptr;
     a.x = in.values.back();
     a.delta = out.delta;
     a.sensitivity = plan_->spec.optimizer.exact_sensitivity ? out.exact : out.sensitivity;
@@ -488,6 +496,8 @@ void LearnerOf<T>::prepare() {
     a.incoming_change = out.incoming_change;
     a.hyper = hyper();
     a.streaming = d.streaming;
+    a.inputs = d.inputs;
+    a.rests = call.resting;
   }
 }
 

@@ -137,6 +137,7 @@ class LearnerOf : public Learner {
 
   // One dense layer's calls, made ready when the state was touched or a hyper-parameter changed.
   struct Call {
+    void (*sweep)(const ForwardArgs<T>&);
     ForwardArgs<T> forward;
     UpdateArgs<T> update;
     void (*back)(const T*, const T*, const T*, T*, const T*, T*, int);  // where one activation is all there is
@@ -168,7 +169,10 @@ class LearnerOf : public Learner {
   };
 
   T* value(int b) const { return scratch_[b].values.back(); }
+  // The outgoing weights of source unit j; whole vectors of weights as they lie in memory; the bias among them.
   T* row(const Dense& d, size_t j) const { return block_->at<T>(d.weights) + j * d.row_stride; }
+  T* vector(const Dense& d, int i) const { return block_->at<T>(d.weights) + i * d.vector_stride; }
+  T* bias(const Dense& d) const { return vector(d, d.vectors - 1); }
   T start_value(int field) const {
     const int start = plan_->fields[field].start;
     return start < 0 ? T(0) : (T)hyper()[start];
@@ -208,7 +212,7 @@ class LearnerOf : public Learner {
   void back_ops(int b, bool sensitivities, bool parameters);
   void tick();
   void learn();
-  void share_forward(ForwardArgs<T>& a);
+  void share_forward(Call& call);
   void share_update(void (*run)(UpdateArgs<T>&), UpdateArgs<T>& a);
   void clear_deltas(Scratch& s) const;
   void update_dense(int l);

@@ -212,12 +212,15 @@ void Plan::lay_out_as() {
   for (size_t b = 0; b < boundaries.size(); ++b) {
     if (b > 0) {
       Dense& d = dense[b - 1];
-      d.columns = padded<T>(d.outputs);
-      d.row_stride = (size_t)d.columns * (1 + field_count);
+      d.single = b == dense.size() && d.outputs == 1;
+      d.columns = padded<T>(d.single ? d.inputs : d.outputs);
+      d.vectors = d.single ? 2 : d.inputs + 1;
+      d.vector_stride = (size_t)d.columns * (1 + field_count);
       // Rows whose distance is a multiple of 2 KB share cache sets: set them a line apart.
-      if (d.row_stride * sizeof(T) % 2048 == 0) d.row_stride += kLanes<T>;
-      if ((size_t)d.inputs + 2 > ((size_t)1 << 44) / (d.row_stride * sizeof(T))) refuse("network: too large");
-      d.weights = place(d.row_stride * sizeof(T) * ((size_t)d.inputs + 2));  // the last one holds zeros
+      if (d.vector_stride * sizeof(T) % 2048 == 0) d.vector_stride += kLanes<T>;
+      d.row_stride = d.single ? 1 : d.vector_stride;
+      if ((size_t)d.vectors + 1 > ((size_t)1 << 44) / (d.vector_stride * sizeof(T))) refuse("network: too large");
+      d.weights = place(d.vector_stride * sizeof(T) * ((size_t)d.vectors + 1));  // the last one holds zeros
       d.streaming = d.row_stride * sizeof(T) * d.inputs > (size_t)512 << 10;
       const std::string stem = std::to_string(d.parameter);
       for (int f = -1; f < field_count; ++f) {
@@ -226,7 +229,7 @@ void Plan::lay_out_as() {
         entries.push_back({stem + ".weight" + suffix, type, {(size_t)d.inputs, (size_t)d.outputs},
                            {d.row_stride * sizeof(T), sizeof(T)}, at, f < 0});
         if (d.has_bias)
-          vector(stem + ".bias" + suffix, type, d.outputs, at + d.row_stride * sizeof(T) * d.inputs, f < 0);
+          vector(stem + ".bias" + suffix, type, d.outputs, at + d.vector_stride * sizeof(T) * (d.vectors - 1), f < 0);
       }
     }
     for (UnitOp& op : boundaries[b].ops)

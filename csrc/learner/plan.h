@@ -47,8 +47,14 @@ struct Dense {
   double sparsity = 0;
   double gain_squared = 1;        // of the activation that follows
   double bound = 0;               // incoming weights are redrawn uniformly within it
-  size_t row_stride = 0;          // in numbers: [w | field 0 | ...], padded off powers of two
-  size_t weights = 0;             // byte offset; the bias is row `inputs`
+  // A row holds the outgoing weights of one source unit, [w | field 0 | ...], its fields `columns` apart. The bias
+  // is the row behind. A last layer with one output would waste most of each row: its weights are one vector
+  // [w | field 0 | ...] over the source units, its bias a second one.
+  bool single = false;
+  size_t row_stride = 0;          // in numbers: from source unit to source unit, padded off powers of two
+  size_t vector_stride = 0;       // from one vector of weights in memory to the next; mostly the same
+  int vectors = 0;                // the last one is the bias
+  size_t weights = 0;             // byte offset
   bool streaming = false;
 };
 

@@ -40,7 +40,8 @@ void LearnerOf<T>::ensure_sums(int b) {
   if (!scratch_[b].sums_stale) return;
   scratch_[b].sums_stale = false;
   const Dense& d = plan_->dense[b];
-  for (int j = 0; j < d.inputs; ++j) scratch_[b].outgoing_sum[j] = kernels_.absolute_sum(row(d, j), d.columns);
+  for (int j = 0; j < d.inputs; ++j)
+    scratch_[b].outgoing_sum[j] = d.single ? std::abs(*row(d, j)) : kernels_.absolute_sum(row(d, j), d.columns);
 }
 
 // Replacement rate, maturity, decay.
@@ -178,10 +179,10 @@ void LearnerOf<T>::transfer(int hidden, int unit, double decay) {
   const UnitState& u = plan_->hidden[hidden];
   const uint64_t age = *block_->at<uint64_t>(plan_->updates) - block_->at<uint64_t>(u.birth)[unit];
   const double mean = block_->at<T>(u.mean_activation)[unit] / (1 - power(decay, age));
-  T* bias = row(above, above.inputs);
   for (int k = 0; k < above.outputs; ++k) {
-    bias[k] += (T)(mean * row(above, unit)[k]);
-    widen_bounds(hidden + 1, bias[k]);
+    T& b = bias(above)[k];
+    b += (T)(mean * row(above, unit)[k]);
+    widen_bounds(hidden + 1, b);
   }
 }
 
@@ -200,8 +201,8 @@ void LearnerOf<T>::renew(int hidden, int unit) {
     set_start(w, below.columns);
   }
   widen_bounds(hidden, (T)below.bound);
-  row(below, below.inputs)[unit] = T(0);
-  set_start(row(below, below.inputs) + unit, below.columns);
+  bias(below)[unit] = T(0);
+  set_start(bias(below) + unit, below.columns);
   T* out = row(above, unit);
   if (plan_->incoming_sums && hidden + 1 < (int)plan_->hidden.size()) {
     T* sums = block_->at<T>(plan_->hidden[hidden + 1].incoming_sum);
@@ -271,12 +272,14 @@ void LearnerOf<T>::shrink_and_perturb(const double* h) {
   for (size_t l = 0; l < plan_->dense.size(); ++l) {
     const Dense& d = plan_->dense[l];
     T most(0);
-    for (int j = 0; j < d.inputs + (d.has_bias ? 1 : 0); ++j) {
-      // a row takes ceil(outputs / 4) counters; rows follow each other
-      const uint64_t index = (uint64_t)j * (((uint64_t)d.outputs + 63) / 64 * 16);
+    const int length = d.single ? d.inputs : d.outputs;
+    for (int i = 0; i < d.vectors - !d.has_bias; ++i) {
+      // a vector takes ceil(length / 4) counters; vectors follow each other
+      const uint64_t index = (uint64_t)i * (((uint64_t)length + 63) / 64 * 16);
       const uint32_t counter[4] = {(uint32_t)index, (uint32_t)now, (uint32_t)(now >> 32),
                                    (uint32_t)kPerturb << 24 | (uint32_t)l};
-      most = std::max(most, kernels_.perturb(row(d, j), d.outputs, h[0], h[1], counter, key().data()));
+      const int n = i + 1 < d.vectors ? length : d.outputs;
+      most = std::max(most, kernels_.perturb(vector(d, i), n, h[0], h[1], counter, key().data()));
     }
     allowed_ = 0;
     bounds_[l].most[0] = plan_->field_count ? std::min<double>(2.0 * most, std::numeric_limits<T>::max()) : most;
@@ -310,8 +313,8 @@ void LearnerOf<T>::reset_outputs(const std::vector<int>& units, bool fresh) {
       set_start(w, d.columns);
       widen_bounds(l, *w);
     }
-    row(d, d.inputs)[k] = T(0);
-    set_start(row(d, d.inputs) + k, d.columns);
+    bias(d)[k] = T(0);
+    set_start(bias(d) + k, d.columns);
     for (int c = 0; c < plan_->clock_count; ++c) block_->at<double>(plan_->boundaries[l + 1].clock[c])[k] = 1;
   }
   scratch_[l].sums_stale = true;
@@ -327,7 +330,7 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
   const int layers = (int)plan_->dense.size();
   for (int l = 0; l < layers; ++l) {
     const Dense& d = plan_->dense[l];
-    const size_t count = (size_t)d.columns * (d.inputs + 1);
+    const size_t count = (size_t)d.columns * d.vectors;
     if (!gradients_[l]) gradients_[l] = allocate(count);
     std::fill(gradients_[l], gradients_[l] + count, T(0));
     if (!plan_->uses_sensitivity) continue;
@@ -363,13 +366,19 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
       const Dense& d = plan_->dense[b - 1];
       const T* x = value(b - 1);
       const T* sensitivity = plan_->spec.optimizer.exact_sensitivity ? s.exact : s.sensitivity;
-      for (int j = 0; j <= d.inputs; ++j) {
-        const T xj = j < d.inputs ? x[j] : T(1);
-        if (xj == T(0)) continue;
-        kernels_.accumulate(gradients_[b - 1] + (size_t)j * d.columns, xj, s.delta, d.columns);
+      auto add = [&](int i, T factor, const T* gradient, T square, const T* curvature, int n) {
+        kernels_.accumulate(gradients_[b - 1] + (size_t)i * d.columns, factor, gradient, n);
         if (plan_->uses_sensitivity)
-          kernels_.accumulate(sensitivities_[b - 1] + (size_t)j * d.columns, xj * xj, sensitivity, d.columns);
+          kernels_.accumulate(sensitivities_[b - 1] + (size_t)i * d.columns, square, curvature, n);
+      };
+      if (d.single) {
+        T* squares = scratch_[b - 1].mean;
+        kernels_.multiply(x, x, squares, d.inputs);
+        add(0, *s.delta, x, *sensitivity, squares, d.columns);
       }
+      for (int j = 0; !d.single && j < d.inputs; ++j)
+        if (x[j] != T(0)) add(j, x[j], s.delta, x[j] * x[j], sensitivity, d.columns);
+      add(d.vectors - 1, T(1), s.delta, T(1), sensitivity, plan_->boundaries[b].padded);
       read_back(b, false);
       if (plan_->uses_sensitivity) read_back(b, true);
     }
@@ -379,7 +388,7 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
   if (status == Status::ok && !(total / n <= std::numeric_limits<double>::max())) status = Status::overflow;
   for (int l = 0; l < layers && status == Status::ok; ++l) {
     const Dense& d = plan_->dense[l];
-    const int count = d.columns * (d.inputs + 1);
+    const int count = d.columns * d.vectors;
     if (!kernels_.all_finite(gradients_[l], count)) status = Status::overflow;
     if (plan_->field_count) continue;  // each weight is checked as it is updated
     const double decay = hyper()[0] * (hyper()[plan_->rule_hypers] + hyper()[plan_->rule_hypers + 1]);
@@ -397,21 +406,24 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
   tick();
   for (int l = 0; l < layers; ++l) {
     const Dense& d = plan_->dense[l];
-    const size_t count = (size_t)d.columns * (d.inputs + 1);
+    const size_t count = (size_t)d.columns * d.vectors;
     for (size_t i = 0; i < count; ++i) gradients_[l][i] *= share;
     for (size_t i = 0; plan_->uses_sensitivity && i < count; ++i) sensitivities_[l][i] *= share;
-    for (int j = 0; j < d.inputs + (d.has_bias ? 1 : 0); ++j) {
-      T source[kMaxClocks];
+    for (int i = 0; i < d.vectors - !d.has_bias; ++i) {
+      const bool is_bias = i + 1 == d.vectors, along_inputs = d.single && !is_bias;
+      T other[kMaxClocks];
       StoredUpdateArgs<T> a{};
-      a.weights = row(d, j);
+      a.weights = vector(d, i);
       a.columns = d.columns;
-      a.gradient = gradients_[l] + (size_t)j * d.columns;
-      a.sensitivity = plan_->uses_sensitivity ? sensitivities_[l] + (size_t)j * d.columns : nullptr;
+      a.used = along_inputs ? d.inputs : d.outputs;
+      a.gradient = gradients_[l] + (size_t)i * d.columns;
+      a.sensitivity = plan_->uses_sensitivity ? sensitivities_[l] + (size_t)i * d.columns : nullptr;
       for (int k = 0; k < plan_->clock_count; ++k) {
-        source[k] = j < d.inputs ? scratch_[l].correction[k][j] : T(1);
-        a.column_correction[k] = scratch_[l + 1].correction[k];
+        const T *source = scratch_[l].correction[k], *unit = scratch_[l + 1].correction[k];
+        a.column_correction[k] = along_inputs ? source : unit;
+        other[k] = is_bias ? T(1) : along_inputs ? *unit : source[i];
       }
-      a.row_correction = plan_->clock_count ? source : nullptr;
+      a.row_correction = plan_->clock_count ? other : nullptr;
       a.hyper = hyper();
       kernels_.rules[plan_->rule].update_stored[decays()](a);
       cancelled_ += a.cancelled;

@@ -44,12 +44,12 @@ void LearnerOf<T>::initialize() {
   std::copy(values.begin(), values.end(), hyper());
   for (size_t l = 0; l < plan_->dense.size(); ++l) {
     const Dense& d = plan_->dense[l];
-    for (int j = 0; j <= d.inputs; ++j)
-      for (int k = 0; k < d.columns; ++k) set_start(row(d, j) + k, d.columns);
+    for (int i = 0; i < d.vectors; ++i)
+      for (int k = 0; k < d.columns; ++k) set_start(vector(d, i) + k, d.columns);
     for (int k = 0; k < d.outputs; ++k) {
       const double* drawn = draw_incoming((int)l, k, kInitial, 0);
       for (int j = 0; j < d.inputs; ++j) row(d, j)[k] = (T)drawn[j];
-      if (d.init == Init::standard && d.has_bias) row(d, d.inputs)[k] = (T)drawn[d.inputs];
+      if (d.init == Init::standard && d.has_bias) bias(d)[k] = (T)drawn[d.inputs];
       if (d.init != Init::sparse) continue;
       // Exactly this many incoming weights are 0, chosen by their own draws.
       drawn = draw_incoming((int)l, k, kLottery, 0);

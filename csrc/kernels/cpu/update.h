@@ -184,6 +184,20 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
   if constexpr (propagate && Rule::uses_sensitivity) put(a.input_sensitivity, squared_dot);
 }
 
+template <class Rule, unsigned kMode, class T, class C>
+STREAMDL_HD void update_bias(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c) {
+  using V = Register<T>;
+  if (!a.bias) return;
+  for (int j = 0; j < a.used; j += V::width) {
+    for (int k = 0; k < Rule::clock_count; ++k) c.correction[k] = load_register(a.column_correction[k] + j);
+    V d(0), w = load_register(a.bias + j);
+    if constexpr (Rule::uses_sensitivity) d = load_register(a.sensitivity + j);
+    const OuterProduct<V> g{V(1), load_register(a.delta + j)};
+    if (!update_quickly<Rule, (kMode & kBounded) != 0>(a.bias + j, a.columns, w, g, d, c, V(a.limit)))
+      repair<Rule, C::decays>(args, a.bias + j, -1, j);
+  }
+}
+
 template <class Rule, unsigned kMode, bool kStreaming, class T, class C>
 STREAMDL_HD void update_groups(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c) {
   constexpr int kRows = kRowsPerPass<Rule, kMode, kStreaming>;
@@ -201,15 +215,7 @@ void update(UpdateArgs<T>& args) {
     update_groups<Rule, kMode, true>(a, args, c);
   else
     update_groups<Rule, kMode, false>(a, args, c);
-  if (!a.bias) return;
-  for (int j = 0; j < a.used; j += V::width) {
-    for (int k = 0; k < Rule::clock_count; ++k) c.correction[k] = load_register(a.column_correction[k] + j);
-    V d(0), w = load_register(a.bias + j);
-    if constexpr (Rule::uses_sensitivity) d = load_register(a.sensitivity + j);
-    if (!update_quickly<Rule, (kMode & kBounded) != 0>(a.bias + j, a.columns, w, OuterProduct<V>{V(1), load_register(a.delta + j)}, d, c,
-                              V(a.limit)))
-      repair<Rule, (kMode & kDecay) != 0>(args, a.bias + j, -1, j);
-  }
+  update_bias<Rule, kMode>(a, args, c);
 }
 
 template <class Rule, bool kDecay, class T>
@@ -217,7 +223,7 @@ void update_stored(StoredUpdateArgs<T>& a) {
   using V = Register<T>;
   auto c = make_context<Rule, kDecay, false, V>(a.hyper);
   V most(0);
-  for (int j = 0; j < a.columns; j += V::width) {
+  for (int j = 0; j < a.used; j += V::width) {
     for (int k = 0; k < Rule::clock_count; ++k) {
       const V column = load_register(a.column_correction[k] + j);
       c.correction[k] = a.row_correction ? max(V(a.row_correction[k]), column) : column;

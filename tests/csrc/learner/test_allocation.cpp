@@ -84,7 +84,8 @@ std::vector<std::vector<LayerSpec>> networks() {
            linear(kOutputs)},
           {linear(24), norm(true), activation(Activation::relu), dropout(0.2), linear(17),
            norm(false), activation(Activation::tanh), linear(kOutputs)},
-          {norm(true), linear(18), activation(Activation::gelu), linear(kOutputs)}};
+          {norm(true), linear(18), activation(Activation::gelu), linear(kOutputs)},
+          {linear(170), activation(Activation::relu), dropout(0.95), linear(1)}};
 }
 
 // Of the rule, in the order of its table, then weight_decay and decoupled_weight_decay.
@@ -141,16 +142,17 @@ long long step_many(LearnerOf<T>& learner, long long steps, bool planted, long l
   static const Examples<T> examples;
   static T bad[kInputs];
   double loss;
+  const int outputs = learner.plan().boundaries.back().units;
   const long long before = calls;
   for (long long i = 0; i < steps; ++i) {
     const T* x = examples.x[i % Examples<T>::count];
-    const Target<T> y{examples.y[(i * 7) % Examples<T>::count], i % kOutputs};
+    const Target<T> y{examples.y[(i * 7) % Examples<T>::count], i % outputs};
     if (i % 16 == 7) {
       for (T& v : bad) v = T(0);
       Target<T> wrong = y;
       if (i % 64 == 7) bad[i % kInputs] = std::numeric_limits<T>::quiet_NaN();
       if (i % 64 == 23) bad[i % kInputs] = -std::numeric_limits<T>::infinity();
-      if (i % 64 == 39) wrong.label = kOutputs, wrong.values = nullptr;
+      if (i % 64 == 39) wrong.label = outputs, wrong.values = nullptr;
       if (i % 64 == 55)
         for (T& v : bad) v = std::numeric_limits<T>::max();
       if (!wrong.values) wrong.values = y.values;
