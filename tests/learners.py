@@ -16,12 +16,12 @@ import numpy as np
 import streamdl as sdl
 from numpy.typing import NDArray
 
-INPUTS, OUTPUTS = 20, 5
+INPUTS, OUTPUTS, MANY_OUTPUTS = 20, 5, 11  # few lie by output, many in rows
 LOSSES = ["cross_entropy", "squared_error", "binary_cross_entropy", "huber"]
 
 # Widths around the lane count, so that every kernel meets whole and partial blocks.
 NETWORKS: dict[str, sdl.Network] = {
-    "relu": sdl.MLP(INPUTS, [33, 17], OUTPUTS),
+    "relu": sdl.MLP(INPUTS, [33, 17], MANY_OUTPUTS),
     "leaky_relu": sdl.MLP(INPUTS, [16, 31], OUTPUTS, activation="leaky_relu", init="default"),
     "linear": sdl.MLP(INPUTS, [], OUTPUTS),
     "no_bias": sdl.MLP(INPUTS, [15], OUTPUTS, activation="gelu", bias=False, init="lecun_uniform"),
@@ -87,7 +87,7 @@ class Case:
 
     @property
     def outputs(self) -> int:
-        return 1 if self.network == "single" else OUTPUTS
+        return {"single": 1, "relu": MANY_OUTPUTS}.get(self.network, OUTPUTS)
 
     def __str__(self) -> str:
         return "-".join([self.network, self.optimizer, self.plasticity, self.loss, self.dtype])

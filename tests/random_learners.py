@@ -132,7 +132,7 @@ def draw(random: np.random.Generator) -> Configuration:
     network: dict[str, Any] = {
         "inputs": int(random.integers(2, 20)),
         "hidden": hidden,
-        "outputs": int(random.integers(2 if loss == "cross_entropy" else 1, 5)),
+        "outputs": int(random.integers(2 if loss == "cross_entropy" else 1, 13)),
         "activation": str(random.choice(ACTIVATIONS)),
         "bias": bool(random.uniform() < 0.75),
         "layer_norm": bool(random.uniform() < 0.3),

@@ -59,19 +59,19 @@ def test_every_number_of_threads_gives_the_same_bits(isa: str) -> None:
     assert wide_hashes(isa) == wide_hashes("scalar")
 
 
-# One output with few active sources, as inputs and as hidden units.
+# Few outputs with few active sources, as inputs and as hidden units.
 SPARSE = """
 import numpy as np, streamdl as sdl
 random = np.random.default_rng(3)
 xs = random.normal(size=(400, 300)) * (random.uniform(size=(400, 300)) < 0.02)
 for optimizer in (sdl.optim.SGD(0.01), sdl.optim.IDBD(0.01, 0.01), sdl.optim.Adam(1e-3)):
-    for hidden in ([], [350]):
+    for hidden, outputs in ([], 1), ([350], 6):
         learner = sdl.Learner(
-            sdl.MLP(300, hidden, 1), "huber", optimizer,
+            sdl.MLP(300, hidden, outputs), "huber", optimizer,
             sdl.plasticity.ContinualBackprop(0.01, maturity=5, utility="contribution"),
         )
         learner.parameters["0.bias"][...] = -0.4 if hidden else 0
-        learner.step_many(xs, random.normal(size=(400, 1)))
+        learner.step_many(xs, random.normal(size=(400, outputs)))
         print(optimizer, hidden, learner.state_hash())
 """
 

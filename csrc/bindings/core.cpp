@@ -204,9 +204,7 @@ struct PyLearner {
 
   template <class F>
   void copy_rows(const FieldEntry& e, F f) {
-    const size_t rows = e.shape.size() == 2 ? e.shape[0] : 1, width = e.shape.back() * bytes_of(e.type);
-    for (size_t i = 0; i < rows; ++i)
-      f(learner->block()->data() + e.offset + (rows > 1 ? i * e.strides[0] : 0), i * width, width);
+    e.each_piece([&](size_t at, size_t in_order, size_t bytes) { f(learner->block()->data() + at, in_order, bytes); });
   }
 
   template <class T> LearnerOf<T>& as() { return static_cast<LearnerOf<T>&>(*learner); }

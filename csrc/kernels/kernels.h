@@ -44,7 +44,8 @@ struct ForwardArgs {
   T* out;                // (columns)
   int begin, end;        // columns of this call; from a whole vector on, padding need not be covered
   bool streaming;        // the weights exceed the second-level cache: sweep whole rows
-  int inputs;
+  int inputs;            // by output: the length of a vector of weights,
+  ptrdiff_t output_stride;  // and the distance to the next
 };
 
 // The fused pass back over rows of outgoing weights: each weight is read once, gives its contribution to
@@ -69,7 +70,8 @@ struct UpdateArgs {
   T* incoming_change;    // (columns) accumulates |w after| - |w before|
   const double* hyper;   // of the rule, then the common ones
   bool streaming;        // prefetch the next rows
-  int inputs;            // a single output: the length of the vector of weights,
+  int inputs;            // by output: the length of a vector of weights,
+  ptrdiff_t output_stride;  // the distance to the next,
   bool rests;            // and whether silent rows stay as they are
   T limit;               // rules with fields: a bound that no |w| is above before the pass
   T largest;             // in and out: the largest |w| seen above it
@@ -119,7 +121,7 @@ enum UpdateMode : unsigned {
 template <class T>
 struct RuleKernels {
   void (*update[kUpdateModes])(UpdateArgs<T>&);
-  void (*update_single[kUpdateModes])(UpdateArgs<T>&);  // of a layer with one output, see Dense::single
+  void (*update_by_output[kUpdateModes])(UpdateArgs<T>&);  // see Dense::by_output
   void (*update_stored[2])(StoredUpdateArgs<T>&);  // [with decay]
   // Takes upper bounds of |w| and of every |field| past an update with |g| <= gradient, without decay. False,
   // and nothing changed, unless they all stay small and the quick formulas hold; null without fields.
@@ -147,9 +149,10 @@ struct Kernels {
   T (*largest)(const T* in, int padded_count);
 
   void (*forward)(const ForwardArgs<T>&);
-  void (*forward_single)(const ForwardArgs<T>&);
+  void (*forward_by_output)(const ForwardArgs<T>&);
   // input_delta[row] = sum of w * delta; with `squared`, of w^2 * delta. Reads only.
   void (*backward)(const UpdateArgs<T>&, bool squared);
+  void (*backward_by_output)(const UpdateArgs<T>&, bool squared);
   // Sums of |w| of one row.
   T (*absolute_sum)(const T* row, int columns);
   // gradient += x * delta, one row.

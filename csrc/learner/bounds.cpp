@@ -25,7 +25,8 @@ void LearnerOf<T>::measure_bounds(int l) {
   allowed_ = 0;
   for (size_t f = 0; f < b.most.size(); ++f) {
     T most(0);
-    for (int i = 0; i < d.vectors; ++i) most = std::max(most, kernels_.largest(vector(d, i) + f * d.columns, d.columns));
+    for (int i = 0; i < d.vectors; ++i)
+      most = std::max(most, kernels_.largest(vector(d, i) + f * d.columns, d.columns));
     b.most[f] = most;
   }
   if (plan_->field_count) b.most[0] = std::min<double>(2 * b.most[0], std::numeric_limits<T>::max());

@@ -28,9 +28,7 @@ std::string Learner::state_hash() const {
   Sha256 hash;
   for (const FieldEntry* e : sorted) {
     hash.update(e->name.data(), e->name.size());
-    const size_t rows = e->shape.size() == 2 ? e->shape[0] : 1, columns = e->shape.back();
-    for (size_t i = 0; i < rows; ++i)
-      hash.update(block_->data() + e->offset + (rows > 1 ? i * e->strides[0] : 0), columns * bytes_of(e->type));
+    e->each_piece([&](size_t at, size_t, size_t bytes) { hash.update(block_->data() + at, bytes); });
   }
   return hash.hex_digest();
 }
@@ -152,7 +150,7 @@ inline std::pair<int, int> part_of(int n, int grain, int index, int count) {
 template <class T>
 void LearnerOf<T>::share_forward(Call& call) {
   const ForwardArgs<T>& a = call.forward;
-  if ((long)a.row_count * a.end < kWorthSharing || a.end == 1) return call.sweep(a);
+  if ((long)a.row_count * a.end < kWorthSharing || call.sweep != kernels_.forward) return call.sweep(a);
   struct Shared {
     const ForwardArgs<T>& whole;
     const Kernels<T>& kernels;
@@ -170,7 +168,7 @@ void LearnerOf<T>::share_forward(Call& call) {
 // Each thread takes its own rows, in whole groups; the last one the bias too.
 template <class T>
 void LearnerOf<T>::share_update(void (*run)(UpdateArgs<T>&), UpdateArgs<T>& a) {
-  if ((long)a.row_count * a.columns < kWorthSharing || a.used == 1) return run(a);
+  if ((long)a.row_count * a.columns < kWorthSharing || a.row_stride == 1) return run(a);
   struct alignas(64) Mine {
     UpdateArgs<T> args;
   };
@@ -299,19 +297,21 @@ void LearnerOf<T>::read_back(int b, bool squared) {
   const Dense& d = plan_->dense[b - 1];
   Scratch& in = scratch_[b - 1];
   UpdateArgs<T> a{};
-  a.weights = row(d, 0);
+  a.weights = vector(d, 0);
   a.row_stride = (ptrdiff_t)d.row_stride;
+  a.output_stride = (ptrdiff_t)d.output_stride;
   a.columns = plan_->boundaries[b].padded;
-  a.rows = plan_->boundaries[b - 1].skips ? in.active : in.all;
+  a.used = d.outputs;
+  a.inputs = d.inputs;
+  a.x = value(b - 1);
+  a.rests = plan_->boundaries[b - 1].skips;
+  a.rows = a.rests ? in.active : in.all;
   a.row_count = in.count;
   a.delta = squared ? scratch_[b].sensitivity : scratch_[b].delta;
   a.input_delta = squared ? in.sensitivity : in.delta;
+  if (d.by_output) return kernels_.backward_by_output(a, squared);
   std::fill(a.input_delta, a.input_delta + plan_->boundaries[b - 1].padded, T(0));
-  if (!d.single) return kernels_.backward(a, squared);
-  for (int i = 0; i < a.row_count; ++i) {
-    const T w = a.weights[a.rows[i]];
-    a.input_delta[a.rows[i]] = squared ? w * w * *a.delta : w * *a.delta;
-  }
+  kernels_.backward(a, squared);
 }
 
 //---------------------------------------------------------------------------- backward
@@ -439,9 +439,9 @@ void LearnerOf<T>::prepare() {
     const Boundary& source = plan_->boundaries[l];
     Scratch &in = scratch_[l], &out = scratch_[l + 1];
     Call& call = calls_[l];
-    call.sweep = d.single ? kernels_.forward_single : kernels_.forward;
-    call.forward = {row(d, 0), (ptrdiff_t)d.row_stride, source.skips ? in.active : in.all, 0, in.values.back(),
-                    bias(d), out.values[0], 0, d.outputs, d.streaming, d.inputs};
+    call.sweep = d.by_output ? kernels_.forward_by_output : kernels_.forward;
+    call.forward = {vector(d, 0), (ptrdiff_t)d.row_stride, source.skips ? in.active : in.all, 0, in.values.back(),
+                    bias(d), out.values[0], 0, d.outputs, d.streaming, d.inputs, (ptrdiff_t)d.output_stride};
     call.resting = rest && source.skips;
     bool drops = false;
     call.propagates = l > 0;
@@ -449,8 +449,8 @@ void LearnerOf<T>::prepare() {
       call.propagates |= op.parameter >= 0;
       drops |= op.spec.kind == LayerSpec::Kind::dropout;
     }
-    // Other activations clear the deltas of silent units themselves, a single output's update as well.
-    call.clears = !d.single && call.propagates && source.skips && (drops || (rest && source.passes));
+    // Other activations clear the deltas of silent units themselves, an update by output as well.
+    call.clears = !d.by_output && call.propagates && source.skips && (drops || (rest && source.passes));
     const std::vector<UnitOp>& above = plan_->boundaries[l + 1].ops;
     call.straight = above.empty() || (rest && plan_->boundaries[l + 1].passes);
     call.back = !call.straight && above.size() == 1 && above[0].spec.kind == LayerSpec::Kind::activation
@@ -472,12 +472,12 @@ void LearnerOf<T>::prepare() {
       if (call.incoming) mode |= kIncomingSums;
     }
     const auto& rule = kernels_.rules[plan_->rule];
-    const auto& update = d.single ? rule.update_single : rule.update;
+    const auto& update = d.by_output ? rule.update_by_output : rule.update;
     call.run = update[mode];
     call.plain = !plan_->field_count && !pool_ && !call.incoming;
     call.run_bounded = plan_->field_count ? update[mode | kBounded] : nullptr;
     UpdateArgs<T>& a = call.update = {};
-    a.weights = row(d, 0);
+    a.weights = vector(d, 0);
     a.row_stride = (ptrdiff_t)d.row_stride;
     a.columns = d.columns;
     a.used = d.outputs;
@@ -497,6 +497,7 @@ void LearnerOf<T>::prepare() {
     a.hyper = hyper();
     a.streaming = d.streaming;
     a.inputs = d.inputs;
+    a.output_stride = (ptrdiff_t)d.output_stride;
     a.rests = call.resting;
   }
 }

@@ -169,8 +169,10 @@ class LearnerOf : public Learner {
   };
 
   T* value(int b) const { return scratch_[b].values.back(); }
-  // The outgoing weights of source unit j; whole vectors of weights as they lie in memory; the bias among them.
-  T* row(const Dense& d, size_t j) const { return block_->at<T>(d.weights) + j * d.row_stride; }
+  // The weight from source unit j to output k; whole vectors of weights as they lie in memory; the bias among them.
+  T* weight(const Dense& d, size_t j, size_t k) const {
+    return block_->at<T>(d.weights) + j * d.row_stride + k * d.output_stride;
+  }
   T* vector(const Dense& d, int i) const { return block_->at<T>(d.weights) + i * d.vector_stride; }
   T* bias(const Dense& d) const { return vector(d, d.vectors - 1); }
   T start_value(int field) const {

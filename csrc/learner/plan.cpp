@@ -212,13 +212,16 @@ void Plan::lay_out_as() {
   for (size_t b = 0; b < boundaries.size(); ++b) {
     if (b > 0) {
       Dense& d = dense[b - 1];
-      d.single = b == dense.size() && d.outputs == 1;
-      d.columns = padded<T>(d.single ? d.inputs : d.outputs);
-      d.vectors = d.single ? 2 : d.inputs + 1;
+      // Sparse inputs of several outputs are better off with rows: one line per active input.
+      constexpr int kFew = 8;
+      d.by_output = b == dense.size() && (d.outputs == 1 || (b > 1 && d.outputs <= kFew));
+      d.columns = padded<T>(d.by_output ? d.inputs : d.outputs);
+      d.vectors = (d.by_output ? d.outputs : d.inputs) + 1;
       d.vector_stride = (size_t)d.columns * (1 + field_count);
       // Rows whose distance is a multiple of 2 KB share cache sets: set them a line apart.
       if (d.vector_stride * sizeof(T) % 2048 == 0) d.vector_stride += kLanes<T>;
-      d.row_stride = d.single ? 1 : d.vector_stride;
+      d.row_stride = d.by_output ? 1 : d.vector_stride;
+      d.output_stride = d.by_output ? d.vector_stride : 1;
       if ((size_t)d.vectors + 1 > ((size_t)1 << 44) / (d.vector_stride * sizeof(T))) refuse("network: too large");
       d.weights = place(d.vector_stride * sizeof(T) * ((size_t)d.vectors + 1));  // the last one holds zeros
       d.streaming = d.row_stride * sizeof(T) * d.inputs > (size_t)512 << 10;
@@ -227,7 +230,7 @@ void Plan::lay_out_as() {
         const std::string suffix = f < 0 ? "" : std::string(".") + fields[f].name;
         const size_t at = d.weights + sizeof(T) * d.columns * (f + 1);
         entries.push_back({stem + ".weight" + suffix, type, {(size_t)d.inputs, (size_t)d.outputs},
-                           {d.row_stride * sizeof(T), sizeof(T)}, at, f < 0});
+                           {d.row_stride * sizeof(T), d.output_stride * sizeof(T)}, at, f < 0});
         if (d.has_bias)
           vector(stem + ".bias" + suffix, type, d.outputs, at + d.vector_stride * sizeof(T) * (d.vectors - 1), f < 0);
       }

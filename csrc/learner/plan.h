@@ -12,7 +12,8 @@ namespace streamdl {
 enum class Type { f32, f64, u64 };
 inline size_t bytes_of(Type type) { return type == Type::f32 ? 4 : 8; }
 
-// One named array of the state: strides in bytes, since rows are padded and fields interleaved.
+// One named array of the state: strides in bytes, since rows are padded and fields interleaved, and the weights of
+// few outputs transposed.
 struct FieldEntry {
   std::string name;
   Type type;
@@ -20,6 +21,17 @@ struct FieldEntry {
   std::vector<size_t> strides;
   size_t offset;
   bool parameter;
+
+  // Calls f(offset in the state, offset in C order, bytes) for each piece that lies together.
+  template <class F>
+  void each_piece(F f) const {
+    const size_t size = bytes_of(type), rows = shape.size() == 2 ? shape[0] : 1, columns = shape.back();
+    const size_t together = strides.back() == size ? columns : 1;
+    for (size_t i = 0; i < rows; ++i)
+      for (size_t k = 0; k < columns; k += together)
+        f(offset + (shape.size() == 2 ? i * strides[0] : 0) + k * strides.back(), (i * columns + k) * size,
+          together * size);
+  }
 };
 
 // An operation on the units of a boundary, in place between two dense layers.
@@ -47,12 +59,13 @@ struct Dense {
   double sparsity = 0;
   double gain_squared = 1;        // of the activation that follows
   double bound = 0;               // incoming weights are redrawn uniformly within it
-  // A row holds the outgoing weights of one source unit, [w | field 0 | ...], its fields `columns` apart. The bias
-  // is the row behind. A last layer with one output would waste most of each row: its weights are one vector
-  // [w | field 0 | ...] over the source units, its bias a second one.
-  bool single = false;
-  size_t row_stride = 0;          // in numbers: from source unit to source unit, padded off powers of two
-  size_t vector_stride = 0;       // from one vector of weights in memory to the next; mostly the same
+  // A vector [w | field 0 | ...] holds the outgoing weights of one source unit, its fields `columns` apart: a row.
+  // A last layer with few outputs would waste most of it and spend its time on sums over rows: there a vector holds
+  // the incoming weights of one output. The bias is one more vector.
+  bool by_output = false;
+  size_t row_stride = 0;          // in numbers: from source unit to source unit,
+  size_t output_stride = 1;       // from output to output,
+  size_t vector_stride = 0;       // from vector to vector, padded off powers of two
   int vectors = 0;                // the last one is the bias
   size_t weights = 0;             // byte offset
   bool streaming = false;

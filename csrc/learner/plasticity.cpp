@@ -32,7 +32,7 @@ void LearnerOf<T>::rebuild_incoming(int hidden) {
   T* sum = block_->at<T>(plan_->hidden[hidden].incoming_sum);
   std::fill(sum, sum + d.outputs, T(0));
   for (int j = 0; j < d.inputs; ++j)
-    for (int k = 0; k < d.outputs; ++k) sum[k] += std::abs(row(d, j)[k]);
+    for (int k = 0; k < d.outputs; ++k) sum[k] += std::abs(*weight(d, j, k));
 }
 
 template <class T>
@@ -40,8 +40,12 @@ void LearnerOf<T>::ensure_sums(int b) {
   if (!scratch_[b].sums_stale) return;
   scratch_[b].sums_stale = false;
   const Dense& d = plan_->dense[b];
-  for (int j = 0; j < d.inputs; ++j)
-    scratch_[b].outgoing_sum[j] = d.single ? std::abs(*row(d, j)) : kernels_.absolute_sum(row(d, j), d.columns);
+  T* sum = scratch_[b].outgoing_sum;
+  for (int j = 0; !d.by_output && j < d.inputs; ++j) sum[j] = kernels_.absolute_sum(vector(d, j), d.columns);
+  for (int j = 0; d.by_output && j < d.inputs; ++j) {
+    sum[j] = T(0);
+    for (int k = 0; k < d.outputs; ++k) sum[j] += std::abs(*weight(d, j, k));
+  }
 }
 
 // Replacement rate, maturity, decay.
@@ -181,7 +185,7 @@ void LearnerOf<T>::transfer(int hidden, int unit, double decay) {
   const double mean = block_->at<T>(u.mean_activation)[unit] / (1 - power(decay, age));
   for (int k = 0; k < above.outputs; ++k) {
     T& b = bias(above)[k];
-    b += (T)(mean * row(above, unit)[k]);
+    b += (T)(mean * *weight(above, unit, k));
     widen_bounds(hidden + 1, b);
   }
 }
@@ -195,22 +199,23 @@ void LearnerOf<T>::renew(int hidden, int unit) {
   if (u) count = ++*block_->at<uint64_t>(u->replacements);
   const double* drawn = draw_incoming(hidden, unit, kRegenerate, count);
   for (int j = 0; j < below.inputs; ++j) {
-    if (j + 16 < below.inputs) __builtin_prefetch(row(below, j + 16) + unit, 1);  // a column: a miss per weight
-    T* w = row(below, j) + unit;
+    if (j + 16 < below.inputs) __builtin_prefetch(weight(below, j + 16, unit), 1);  // a column: a miss per weight
+    T* w = weight(below, j, unit);
     *w = (T)drawn[j];
     set_start(w, below.columns);
   }
   widen_bounds(hidden, (T)below.bound);
   bias(below)[unit] = T(0);
   set_start(bias(below) + unit, below.columns);
-  T* out = row(above, unit);
   if (plan_->incoming_sums && hidden + 1 < (int)plan_->hidden.size()) {
     T* sums = block_->at<T>(plan_->hidden[hidden + 1].incoming_sum);
-    for (int k = 0; k < above.outputs; ++k) sums[k] -= std::abs(out[k]);
+    for (int k = 0; k < above.outputs; ++k) sums[k] -= std::abs(*weight(above, unit, k));
   }
-  std::fill(out, out + above.outputs, T(0));
-  for (int f = 0; f < plan_->field_count; ++f)
-    std::fill_n(out + (f + 1) * above.columns, above.outputs, start_value(f));
+  for (int k = 0; k < above.outputs; ++k) {
+    T* w = weight(above, unit, k);
+    *w = T(0);
+    set_start(w, above.columns);
+  }
   widen_bounds(hidden + 1, T(0));
   const Boundary& boundary = plan_->boundaries[hidden + 1];
   for (const UnitOp& op : boundary.ops)
@@ -272,7 +277,7 @@ void LearnerOf<T>::shrink_and_perturb(const double* h) {
   for (size_t l = 0; l < plan_->dense.size(); ++l) {
     const Dense& d = plan_->dense[l];
     T most(0);
-    const int length = d.single ? d.inputs : d.outputs;
+    const int length = d.by_output ? d.inputs : d.outputs;
     for (int i = 0; i < d.vectors - !d.has_bias; ++i) {
       // a vector takes ceil(length / 4) counters; vectors follow each other
       const uint64_t index = (uint64_t)i * (((uint64_t)length + 63) / 64 * 16);
@@ -308,7 +313,7 @@ void LearnerOf<T>::reset_outputs(const std::vector<int>& units, bool fresh) {
   for (int k : units) {
     const double* drawn = draw_incoming(l, k, kReset, now);
     for (int j = 0; j < d.inputs; ++j) {
-      T* w = row(d, j) + k;
+      T* w = weight(d, j, k);
       *w = fresh ? (T)drawn[j] : T(0);
       set_start(w, d.columns);
       widen_bounds(l, *w);
@@ -371,12 +376,12 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
         if (plan_->uses_sensitivity)
           kernels_.accumulate(sensitivities_[b - 1] + (size_t)i * d.columns, square, curvature, n);
       };
-      if (d.single) {
+      if (d.by_output) {
         T* squares = scratch_[b - 1].mean;
         kernels_.multiply(x, x, squares, d.inputs);
-        add(0, *s.delta, x, *sensitivity, squares, d.columns);
+        for (int k = 0; k < d.outputs; ++k) add(k, s.delta[k], x, sensitivity[k], squares, d.columns);
       }
-      for (int j = 0; !d.single && j < d.inputs; ++j)
+      for (int j = 0; !d.by_output && j < d.inputs; ++j)
         if (x[j] != T(0)) add(j, x[j], s.delta, x[j] * x[j], sensitivity, d.columns);
       add(d.vectors - 1, T(1), s.delta, T(1), sensitivity, plan_->boundaries[b].padded);
       read_back(b, false);
@@ -410,7 +415,7 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
     for (size_t i = 0; i < count; ++i) gradients_[l][i] *= share;
     for (size_t i = 0; plan_->uses_sensitivity && i < count; ++i) sensitivities_[l][i] *= share;
     for (int i = 0; i < d.vectors - !d.has_bias; ++i) {
-      const bool is_bias = i + 1 == d.vectors, along_inputs = d.single && !is_bias;
+      const bool is_bias = i + 1 == d.vectors, along_inputs = d.by_output && !is_bias;
       T other[kMaxClocks];
       StoredUpdateArgs<T> a{};
       a.weights = vector(d, i);
@@ -421,7 +426,7 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
       for (int k = 0; k < plan_->clock_count; ++k) {
         const T *source = scratch_[l].correction[k], *unit = scratch_[l + 1].correction[k];
         a.column_correction[k] = along_inputs ? source : unit;
-        other[k] = is_bias ? T(1) : along_inputs ? *unit : source[i];
+        other[k] = is_bias ? T(1) : along_inputs ? unit[i] : source[i];
       }
       a.row_correction = plan_->clock_count ? other : nullptr;
       a.hyper = hyper();

@@ -48,7 +48,7 @@ void LearnerOf<T>::initialize() {
       for (int k = 0; k < d.columns; ++k) set_start(vector(d, i) + k, d.columns);
     for (int k = 0; k < d.outputs; ++k) {
       const double* drawn = draw_incoming((int)l, k, kInitial, 0);
-      for (int j = 0; j < d.inputs; ++j) row(d, j)[k] = (T)drawn[j];
+      for (int j = 0; j < d.inputs; ++j) *weight(d, j, k) = (T)drawn[j];
       if (d.init == Init::standard && d.has_bias) bias(d)[k] = (T)drawn[d.inputs];
       if (d.init != Init::sparse) continue;
       // Exactly this many incoming weights are 0, chosen by their own draws.
@@ -56,7 +56,7 @@ void LearnerOf<T>::initialize() {
       std::vector<std::pair<double, int>> order;
       for (int j = 0; j < d.inputs; ++j) order.push_back({drawn[j], j});
       std::sort(order.begin(), order.end());
-      for (int j = 0; j < (int)std::ceil(d.sparsity * d.inputs); ++j) row(d, order[j].second)[k] = T(0);
+      for (int j = 0; j < (int)std::ceil(d.sparsity * d.inputs); ++j) *weight(d, order[j].second, k) = T(0);
     }
   }
   for (const Boundary& b : plan_->boundaries) {

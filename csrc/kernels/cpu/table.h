@@ -1,8 +1,8 @@
 // Fills the table of one instruction set. Included once by each file that is compiled for a set.
 #pragma once
 
+#include "kernels/cpu/by_output.h"
 #include "kernels/cpu/losses.h"
-#include "kernels/cpu/single.h"
 #include "kernels/cpu/units.h"
 #include "kernels/cpu/update.h"
 #include "rules/optimizers/list.h"
@@ -15,7 +15,7 @@ constexpr RuleKernels<T> rule_kernels() {
   RuleKernels<T> k{};
 #define STREAMDL_MODE(m)                                       \
   k.update[m] = &update<Rule, (m) & 8 ? ((m) | 4) : (m), T>;   \
-  k.update_single[m] = &update_single<Rule, (m) & 7, T>;
+  k.update_by_output[m] = &update_by_output<Rule, (m) & 7, T>;
   STREAMDL_MODE(0) STREAMDL_MODE(1) STREAMDL_MODE(2) STREAMDL_MODE(3)
   STREAMDL_MODE(4) STREAMDL_MODE(5) STREAMDL_MODE(6) STREAMDL_MODE(7)
   STREAMDL_MODE(8) STREAMDL_MODE(9) STREAMDL_MODE(10) STREAMDL_MODE(11)
@@ -24,7 +24,7 @@ constexpr RuleKernels<T> rule_kernels() {
   // Decay and incoming sums are rare enough for every value to be looked at.
 #define STREAMDL_BOUNDED(m)                                                                             \
   k.update[(m) | kBounded] = &update<Rule, Rule::field_count && !kPlain ? (m) | kBounded : (m), T>;    \
-  k.update_single[(m) | kBounded] = &update_single<Rule, Rule::field_count && !kPlain ? (m) | kBounded : (m), T>;
+  k.update_by_output[(m) | kBounded] = &update_by_output<Rule, Rule::field_count && !kPlain ? (m) | kBounded : (m), T>;
   STREAMDL_BOUNDED(0) STREAMDL_BOUNDED(1) STREAMDL_BOUNDED(4) STREAMDL_BOUNDED(5)
 #undef STREAMDL_BOUNDED
   if constexpr (Rule::field_count > 0) k.bound = &Rule::bound;
@@ -43,7 +43,7 @@ const Kernels<T>& table() {
 #define STREAMDL_UTILITY(U, name) &utility<U, T>,
   static constexpr Kernels<T> kernels = {
       &all_finite<T>, &largest<T>,
-      &forward<T>, &forward_single<T>, &backward<T>, &absolute_sum<T>, &accumulate<T>,
+      &forward<T>, &forward_by_output<T>, &backward<T>, &backward_by_output<T>, &absolute_sum<T>, &accumulate<T>,
       {STREAMDL_ACTIVATIONS(STREAMDL_VALUE)},
       {STREAMDL_ACTIVATIONS(STREAMDL_SLOPE)},
       &normalize<T>, &normalize_back<T>, &affine<T>, &drop<T>, &multiply<T>,

@@ -140,8 +140,8 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
       for (int k = 0; k < Rule::clock_count; ++k)
         c.correction[k] = max(row_correction[r][k], load_register(column_correction[k] + at));
       V w = old;
-      if (!update_quickly<Rule, bounded>(row[r] + at, columns, w, OuterProduct<V>{x[r], delta}, square[r] * s, c, limit))
-          [[unlikely]] {
+      const OuterProduct<V> g{x[r], delta};
+      if (!update_quickly<Rule, bounded>(row[r] + at, columns, w, g, square[r] * s, c, limit)) [[unlikely]] {
         repair<Rule, C::decays>(args, row[r] + at, rows[r], at);
         w = load_register(row[r] + at);
       }

@@ -76,14 +76,14 @@ LayerSpec dropout(double rate) {
   return l;
 }
 
-constexpr int kInputs = 20, kOutputs = 5;
+constexpr int kInputs = 20, kOutputs = 9;
 constexpr double kMany = 0.01;  // replacement rate: some unit is regenerated every few steps
 
 std::vector<std::vector<LayerSpec>> networks() {
   return {{linear(33), activation(Activation::relu), linear(17), activation(Activation::relu),
            linear(kOutputs)},
           {linear(24), norm(true), activation(Activation::relu), dropout(0.2), linear(17),
-           norm(false), activation(Activation::tanh), linear(kOutputs)},
+           norm(false), activation(Activation::tanh), linear(5)},
           {norm(true), linear(18), activation(Activation::gelu), linear(kOutputs)},
           {linear(170), activation(Activation::relu), dropout(0.95), linear(1)}};
 }

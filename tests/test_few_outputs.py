@@ -1,4 +1,4 @@
-"""One output: its weights lie as one vector, of which few active sources visit a part."""
+"""Few outputs: their weights lie as one vector each, of which few active sources visit a part."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ NETWORKS: list[dict[str, Any]] = [
     {"inputs": 200, "hidden": [], "outputs": 1},
     {"inputs": 201, "hidden": [], "outputs": 1, "bias": False},
     {"inputs": 60, "hidden": [150], "outputs": 1, "activation": "relu"},
-    {"inputs": 60, "hidden": [150], "outputs": 1, "activation": "tanh"},
+    {"inputs": 60, "hidden": [150], "outputs": 7, "activation": "relu"},
+    {"inputs": 60, "hidden": [150], "outputs": 8, "activation": "tanh"},
+    {"inputs": 60, "hidden": [150], "outputs": 9, "activation": "relu"},  # rows again
 ]
 
 
 @pytest.mark.parametrize("active", [0.02, 0.9], ids=["sparse", "dense"])
 @pytest.mark.parametrize("pairs", [False, True], ids=["array", "pairs"])
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: f"{n['inputs']}-{n['hidden']}")
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: "-".join(map(str, n.values())))
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: "-".join(map(str, o.values())))
 def test_agrees_with_the_reference(
     optimizer: dict[str, Any], network: dict[str, Any], pairs: bool, active: float
@@ -49,10 +51,10 @@ def test_agrees_with_the_reference(
     for _ in range(STEPS):
         x = random.normal(size=network["inputs"])
         x[random.uniform(size=x.shape) >= active] = 0.0
-        y = float(random.normal())
+        y = random.normal(size=network["outputs"])
         indices = np.flatnonzero(x)
         losses[0].append(learner.step((indices, x[indices]) if pairs else x, y))
-        losses[1].append(truth.step(x, np.array([y])))
+        losses[1].append(truth.step(x, y))
     report = Report(f"{optimizer} {network}")
     report.compare("losses", losses[0], losses[1], 1e-9)
     for name, w in truth.parameters.items():
@@ -63,15 +65,17 @@ def test_agrees_with_the_reference(
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_what_is_written_through_the_views_is_what_predicts(dtype: str) -> None:
-    learner = sdl.Learner(sdl.MLP(37, [], 1), "huber", sdl.optim.IDBD(0.1, 0.01), dtype=dtype)
-    weights, bias = learner.parameters["0.weight"], learner.parameters["0.bias"]
-    assert weights.shape == (37, 1) and bias.shape == (1,)
-    weights[:, 0] = np.arange(37)
-    bias[0] = 0.5
+    network = sdl.MLP(37, [37], 3, activation="linear")
+    learner = sdl.Learner(network, "huber", sdl.optim.IDBD(0.1, 0.01), dtype=dtype)
+    weights, bias = learner.parameters["1.weight"], learner.parameters["1.bias"]
+    assert weights.shape == (37, 3) and bias.shape == (3,)
+    learner.parameters["0.weight"][...] = np.eye(37)
+    weights[...] = np.arange(37 * 3).reshape(37, 3)
+    bias[...] = [0.5, 1.5, 2.5]
     for j in (0, 15, 16, 36):
         x = np.zeros(37, dtype)
         x[j] = 2.0
-        assert learner.predict(x) == 2.0 * j + 0.5
+        assert learner.predict(x).tolist() == [6 * j + 0.5, 6 * j + 3.5, 6 * j + 6.5]
     before = learner.state_hash()
-    weights[36, 0] += 1
+    weights[36, 1] += 1
     assert learner.state_hash() != before

@@ -1,0 +1,146 @@
+// A last layer with few outputs, whose weights lie as one vector per output: lanes are source units, and a unit's
+// error and sums need no reduction. With few active rows, only the vectors that hold one are visited.
+#pragma once
+
+#include "kernels/cpu/update.h"
+
+STREAMDL_BEGIN
+
+template <class T>
+STREAMDL_HD bool is_sparse(int row_count, int n) {
+  return 2 * row_count < padded<T>(n) / Lanes<T>::width;
+}
+
+// Calls visit(j) for each whole vector of n source units; where they are sparse, for those with an active row.
+template <class T, class Visit>
+STREAMDL_HD void visit_vectors(const int32_t* rows, int row_count, int n, const Visit& visit) {
+  constexpr int width = Lanes<T>::width;
+  if (!is_sparse<T>(row_count, n)) {
+    for (int j = 0; j < n; j += width) visit(j);
+    return;
+  }
+  for (int i = 0, last = -1; i < row_count; ++i) {
+    const int j = rows[i] / width * width;
+    if (j != last) visit(j);
+    last = j;
+  }
+}
+
+template <class T>
+struct Positions {
+  alignas(kAlignment) T at[kLanes<T>];
+};
+template <class T>
+constexpr Positions<T> positions() {
+  Positions<T> p{};
+  for (int i = 0; i < kLanes<T>; ++i) p.at[i] = (T)i;
+  return p;
+}
+template <class T>
+inline constexpr Positions<T> kPositions = positions<T>();
+
+// Puts sums of x w, down the tree of the lanes, into the lanes of kOutputs outputs.
+template <int kOutputs, class T>
+STREAMDL_HD Lanes<T> forward_outputs(const ForwardArgs<T>& a, int k, Lanes<T> out) {
+  using V = Lanes<T>;
+  V total[4] = {V(0), V(0), V(0), V(0)};
+  const T* const weights = a.weights + k * a.output_stride;
+  visit_vectors<T>(a.rows, a.row_count, a.inputs, [&](int j) __attribute__((always_inline)) {
+    const V x = load(a.x + j);
+    for (int r = 0; r < kOutputs; ++r) total[r] = fma(x, load(weights + r * a.output_stride + j), total[r]);
+  });
+  T sums[4];
+  if constexpr (kOutputs == 1) sums[0] = sum(total[0]);
+  else sum4(total[0], total[1], total[2], total[3], sums);
+  for (int r = 0; r < kOutputs; ++r) out = select(load(kPositions<T>.at) == V((T)(k + r)), V(sums[r]), out);
+  return out;
+}
+
+template <class T>
+void forward_by_output(const ForwardArgs<T>& args) {
+  using V = Lanes<T>;
+  const ForwardArgs<T> a = args;
+  V out(0);  // stored whole, since it is soon loaded whole
+  int k = 0;
+  for (; k + 4 <= a.end; k += 4) out = forward_outputs<4>(a, k, out);
+  for (; k + 2 <= a.end; k += 2) out = forward_outputs<2>(a, k, out);
+  if (k < a.end) out = forward_outputs<1>(a, k, out);
+  store(a.out, a.bias ? out + load(a.bias) : out);
+}
+
+// input_delta = sum over outputs of w * delta, with `squared` of w^2 * delta. Reads only.
+template <class T>
+void backward_by_output(const UpdateArgs<T>& a, bool squared) {
+  using V = Lanes<T>;
+  for (int j = 0; j < a.inputs; j += V::width) {
+    V dot(0);
+    for (int k = 0; k < a.used; ++k) {
+      const V w = load(a.weights + k * a.output_stride + j);
+      dot = fma(squared ? w * w : w, V(a.delta[k]), dot);
+    }
+    store(a.input_delta + j, a.rests ? select(load(a.x + j) != V(0), dot, V(0)) : dot);
+  }
+}
+
+template <class Rule, bool kDecay, class T>
+STREAMDL_COLD void repair_by_output(UpdateArgs<T>& a, int j, int k) {
+  using V = Register<T>;
+  auto c = make_context<Rule, kDecay, false, V>(a.hyper);
+  for (int i = 0; i < Rule::clock_count; ++i)
+    c.correction[i] = max(load_register(a.row_correction[i] + j), V(a.column_correction[i][k]));
+  const V x = load_register(a.x + j);
+  const V d = Rule::uses_sensitivity ? x * x * V(a.sensitivity[k]) : V(0);
+  const OuterProduct<V> g{x, V(a.delta[k])};
+  T* const p = a.weights + k * a.output_stride + j;
+  a.largest = largest_of(update_carefully<Rule>(p, a.columns, g, d, c, a.cancelled), a.largest);
+}
+
+template <class Rule, unsigned kMode, class T>
+void update_by_output(UpdateArgs<T>& args) {
+  using V = Register<T>;
+  constexpr bool decays = kMode & kDecay, bounded = kMode & kBounded;
+  constexpr bool propagate = kMode & kPropagate, outgoing = kMode & kOutgoingSums;
+  const UpdateArgs<T> a = args;  // a copy, since vector stores may change anything else
+  auto c = make_context<Rule, decays, true, V>(a.hyper);
+  const V limit(a.limit);
+  auto piece = [&](ptrdiff_t j) __attribute__((always_inline)) {
+    const V x = load_register(a.x + j), square = x * x;
+    V dot(0), squared_dot(0), total(0);
+#pragma GCC unroll 1
+    for (int k = 0; k < a.used; ++k) {
+      T* const p = a.weights + k * a.output_stride + j;
+      const V old = load_register(p), delta(a.delta[k]);
+      V w = old, s(0);
+      if constexpr (Rule::uses_sensitivity) s = V(a.sensitivity[k]);
+      if constexpr (propagate) {
+        dot = fma(old, delta, dot);
+        if constexpr (Rule::uses_sensitivity) squared_dot = fma(old * old, s, squared_dot);
+      }
+      for (int i = 0; i < Rule::clock_count; ++i)
+        c.correction[i] = max(load_register(a.row_correction[i] + j), V(a.column_correction[i][k]));
+      const OuterProduct<V> g{x, delta};
+      if (!update_quickly<Rule, bounded>(p, a.columns, w, g, square * s, c, limit)) [[unlikely]] {
+        repair_by_output<Rule, decays>(args, j, k);
+        w = load_register(p);
+      }
+      if constexpr (outgoing) total = total + abs(w);
+    }
+    auto put = [&](T* into, V all) __attribute__((always_inline)) {
+      store(into + j, a.rests ? select(x != V(0), all, V(0)) : all);
+    };
+    if constexpr (propagate) put(a.input_delta, dot);
+    if constexpr (propagate && Rule::uses_sensitivity) put(a.input_sensitivity, squared_dot);
+    if constexpr (outgoing) store(a.outgoing_sum + j, total);
+  };
+  if constexpr (propagate)
+    for (int j = 0; is_sparse<T>(a.row_count, a.inputs) && j < a.inputs; j += V::width) {
+      store(a.input_delta + j, V(0));
+      if constexpr (Rule::uses_sensitivity) store(a.input_sensitivity + j, V(0));
+    }
+  visit_vectors<T>(a.rows, a.row_count, a.inputs, [&](int j) __attribute__((always_inline)) {
+    for (int i = 0; i < Lanes<T>::width; i += V::width) piece(j + i);
+  });
+  update_bias<Rule, kMode>(a, args, c);
+}
+
+STREAMDL_END
