@@ -18,24 +18,38 @@ STREAMDL_HD V add_rows(V acc, const V (&x)[4], const T* const (&row)[4], int col
 }
 
 template <class V, class T>
-STREAMDL_HD void take_rows(const ForwardArgs<T>& a, const int32_t* rows, V (&x)[4], const T* (&row)[4]) {
+STREAMDL_HD void take_rows(const ForwardArgs<T>& a, const int32_t* rows, int column, V (&x)[4], const T* (&row)[4]) {
   for (int r = 0; r < 4; ++r) {
     x[r] = V(a.x[rows[r]]);
-    row[r] = a.weights + rows[r] * a.row_stride;
+    row[r] = a.weights + column + rows[r] * a.row_stride;
   }
 }
 
 // A tile of columns stays in registers over all rows: for weights that lie in the near caches.
 template <int kTile, class V, class T>
 STREAMDL_HD void forward_tile(const ForwardArgs<T>& a, int column) {
+  // Where the registers hold sums besides: along one row after the other, as they lie in memory.
+  constexpr bool kInOrder = !kHalves && kTile >= 8 && kTile <= 12;
   V acc[kTile], x[4];
   const T* row[4];
   for (int t = 0; t < kTile; ++t)
     acc[t] = a.bias ? load_register(a.bias + column + t * V::width) : V(0);
   for (int i = 0; i < a.row_count; i += 4) {
-    take_rows(a, a.rows + i, x, row);
+    take_rows(a, a.rows + i, column, x, row);
+    if constexpr (!kInOrder) {
 #pragma GCC unroll 16
-    for (int t = 0; t < kTile; ++t) acc[t] = add_rows(acc[t], x, row, column + t * V::width);
+      for (int t = 0; t < kTile; ++t) acc[t] = add_rows(acc[t], x, row, t * V::width);
+    } else {
+      V sum[kTile];
+#pragma GCC unroll 16
+      for (int t = 0; t < kTile; ++t) sum[t] = x[0] * load_register(row[0] + t * V::width);
+#pragma GCC unroll 4
+      for (int r = 1; r < 4; ++r)
+#pragma GCC unroll 16
+        for (int t = 0; t < kTile; ++t) sum[t] = fma(x[r], load_register(row[r] + t * V::width), sum[t]);
+#pragma GCC unroll 16
+      for (int t = 0; t < kTile; ++t) acc[t] = acc[t] + sum[t];
+    }
   }
   for (int t = 0; t < kTile; ++t) store(a.out + column + t * V::width, acc[t]);
 }
@@ -46,8 +60,8 @@ template <class V, class T>
 STREAMDL_HD void forward_sweep(const ForwardArgs<T>& a, const int32_t* rows) {
   V x[4];
   const T *row[4], *next[4];
-  take_rows(a, rows + 4, x, next);
-  take_rows(a, rows, x, row);
+  take_rows(a, rows + 4, 0, x, next);
+  take_rows(a, rows, 0, x, row);
   for (int j = a.begin; j < a.end; j += Lanes<T>::width) {
     for (int r = 0; kHalves && r < 4; ++r) __builtin_prefetch(next[r] + j);
 #pragma GCC unroll 2
@@ -84,7 +98,8 @@ void forward(const ForwardArgs<T>& args) {
     else if (left == 2) forward_tile<2, R>(a, j), j += 2 * R::width;
     else if (left == 3) forward_tile<3, R>(a, j), j += 3 * R::width;
     else if (left < 8) forward_wide_tile<4>(args, j), j += 4 * R::width;
-    else forward_wide_tile<8>(args, j), j += 8 * R::width;
+    else if (left < 12 || kHalves) forward_wide_tile<8>(args, j), j += 8 * R::width;
+    else forward_wide_tile<12>(args, j), j += 12 * R::width;
   }
 }
 
