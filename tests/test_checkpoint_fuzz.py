@@ -327,3 +327,12 @@ def test_what_is_signed_by_the_test_is_what_the_learner_reads() -> None:
             )
             == data
         )
+
+
+@pytest.mark.parametrize("units", [2**30 + 1, 2**31 - 1])
+def test_more_units_than_can_be_counted_are_refused(units: int) -> None:
+    for build in (
+        lambda: sdl.MLP(units, [], 1), lambda: sdl.MLP(1, [units], 1), lambda: sdl.MLP(1, [], units)
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"(inputs|outputs): expected at most .*{units}"):
+            sdl.Learner(build(), "huber", sdl.optim.SGD(0.1))

@@ -29,6 +29,14 @@ constexpr bool kActiveIsSteep[] = {
 
 [[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument(what); }
 
+// Units are counted, and counts padded, in 32 bits.
+void check_units(const char* what, int units) {
+  constexpr int kMost = 1 << 30;
+  if (units < 1) refuse(std::string(what) + ": expected at least 1, got " + std::to_string(units));
+  if (units > kMost)
+    refuse(std::string(what) + ": expected at most " + std::to_string(kMost) + ", got " + std::to_string(units));
+}
+
 template <class Rule>
 bool choose(Plan& plan, int index) {
   const OptimizerSpec& o = plan.spec.optimizer;
@@ -73,7 +81,7 @@ double draw_bound(const Dense& d) {
 }  // namespace
 
 Plan::Plan(Spec s) : spec(std::move(s)) {
-  if (spec.inputs < 1) refuse("inputs: expected at least 1, got " + std::to_string(spec.inputs));
+  check_units("inputs", spec.inputs);
   int index = 0;
   bool chosen = false;
 #define STREAMDL_CHOOSE(Rule)                              \
@@ -87,7 +95,7 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
   int parameter = 0;
   for (const LayerSpec& layer : spec.layers) {
     if (layer.kind == LayerSpec::Kind::linear) {
-      if (layer.outputs < 1) refuse("Linear.outputs: expected at least 1, got " + std::to_string(layer.outputs));
+      check_units("Linear.outputs", layer.outputs);
       if (!(layer.sparsity >= 0 && layer.sparsity <= 1))
         refuse("Linear.sparsity: expected 0 to 1, got " + std::to_string(layer.sparsity));
       Dense d;

@@ -393,11 +393,15 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
   if (status == Status::ok && !(total / n <= std::numeric_limits<double>::max())) status = Status::overflow;
   for (int l = 0; l < layers && status == Status::ok; ++l) {
     const Dense& d = plan_->dense[l];
-    const int count = d.columns * d.vectors;
-    if (!kernels_.all_finite(gradients_[l], count)) status = Status::overflow;
+    T most(0);
+    for (int i = 0; i < d.vectors; ++i) {
+      const T* gradient = gradients_[l] + (size_t)i * d.columns;
+      if (!kernels_.all_finite(gradient, d.columns)) status = Status::overflow;
+      most = std::max(most, kernels_.largest(gradient, d.columns));
+    }
     if (plan_->field_count) continue;  // each weight is checked as it is updated
     const double decay = hyper()[0] * (hyper()[plan_->rule_hypers] + hyper()[plan_->rule_hypers + 1]);
-    const double update = hyper()[0] * (double)kernels_.largest(gradients_[l], count) / n;
+    const double update = hyper()[0] * (double)most / n;
     if (!(update + (1 + decay) * bounds_[l].most[0] < std::numeric_limits<T>::max() / 4)) status = Status::overflow;
   }
   for (const std::vector<T>& sums : affine_sums)
