@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import streamdl as sdl
 
@@ -29,15 +30,15 @@ def python(code: str, isa: str | None) -> subprocess.CompletedProcess[str]:
     )
 
 
-# Above the size where threads begin to share the work.
+# Above the size where threads begin to share the work; few sections of rows, more than threads, fewer, and one.
 WIDE = """
 import numpy as np, streamdl as sdl
 random = np.random.default_rng(3)
-xs = random.normal(size=(40, 300)) * (random.uniform(size=(40, 300)) < 0.5)
+xs = random.normal(size=(40, 400)) * (random.uniform(size=(40, 1)) < random.uniform(size=(40, 400)))
 for optimizer in (sdl.optim.SGD(0.01), sdl.optim.IDBD(0.01, 0.01), sdl.optim.Adam(1e-3)):
     for threads in (1, 2, 3, 7):
         learner = sdl.Learner(
-            sdl.MLP(300, [430, 390], 10), "cross_entropy", optimizer,
+            sdl.MLP(400, [900, 500], 10), "cross_entropy", optimizer,
             sdl.plasticity.ContinualBackprop(0.01, maturity=5, utility="adaptable_contribution"),
             threads=threads,
         )
@@ -57,6 +58,30 @@ def wide_hashes(isa: str) -> frozenset[str]:
 def test_every_number_of_threads_gives_the_same_bits(isa: str) -> None:
     assert len(wide_hashes(isa)) == 3, wide_hashes(isa)  # one for each optimizer
     assert wide_hashes(isa) == wide_hashes("scalar")
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_wide_layers_add_up_all_rows(threads: int) -> None:
+    random = np.random.default_rng(1)
+    learner = sdl.Learner(
+        sdl.MLP(1500, [700], 300),
+        "squared_error",
+        sdl.optim.SGD(1.0),
+        dtype="float64",
+        threads=threads,
+    )
+    w0, b0, w1, b1 = (a.copy() for a in learner.parameters.values())
+    for share in (0.05, 0.4, 1.0):
+        x = random.normal(size=1500) * (random.uniform(size=1500) < share)
+        expected = np.maximum(x @ w0 + b0, 0) @ w1 + b1
+        np.testing.assert_allclose(learner.predict(x), expected, rtol=0, atol=1e-12)
+    y = random.normal(size=300)
+    learner.step(x, y)
+    h = np.maximum(x @ w0 + b0, 0)
+    delta = h @ w1 + b1 - y
+    below = (w1 @ delta) * (h > 0)
+    np.testing.assert_allclose(learner.parameters["1.weight"], w1 - np.outer(h, delta), atol=1e-10)
+    np.testing.assert_allclose(learner.parameters["0.weight"], w0 - np.outer(x, below), atol=1e-10)
 
 
 # Few outputs with few active sources, as inputs and as hidden units.

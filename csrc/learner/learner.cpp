@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <tuple>
 
 #include "kernels/dispatch.h"
 #include "learner/sha256.h"
@@ -86,7 +85,7 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan)
   gradients_.resize(plan_->dense.size());
   sensitivities_.resize(plan_->dense.size());
   for (const Boundary& b : plan_->boundaries) chosen_.emplace_back().reserve(b.units);
-  if (plan_->spec.threads > 1) pool_ = std::make_unique<Pool>(plan_->spec.threads);
+  prepare_sharing();
   initialize();
 }
 
@@ -132,68 +131,6 @@ void LearnerOf<T>::refresh() {
   for (Scratch& s : scratch_) s.sums_stale = true;
   if (plan_->incoming_sums && fingerprint() != weights_seen_)
     for (size_t i = 0; i < plan_->hidden.size(); ++i) rebuild_incoming((int)i);
-}
-
-//---------------------------------------------------------------------------- threads
-
-// Below this many weights, waking the others costs more than they save.
-constexpr long kWorthSharing = 100000;
-
-// Part `index` of `count` of n things, in whole multiples of `grain`.
-inline std::pair<int, int> part_of(int n, int grain, int index, int count) {
-  const long pieces = (n + grain - 1) / grain;
-  auto end = [&](long i) { return (int)std::min<long>(n, pieces * i / count * grain); };
-  return {end(index), end(index + 1)};
-}
-
-// Each thread computes its own columns.
-template <class T>
-void LearnerOf<T>::share_forward(Call& call) {
-  const ForwardArgs<T>& a = call.forward;
-  if ((long)a.row_count * a.end < kWorthSharing || call.sweep != kernels_.forward) return call.sweep(a);
-  struct Shared {
-    const ForwardArgs<T>& whole;
-    const Kernels<T>& kernels;
-  } shared{a, kernels_};
-  pool_->run(
-      [](void* context, int index, int count) {
-        const Shared& s = *static_cast<Shared*>(context);
-        ForwardArgs<T> mine = s.whole;
-        std::tie(mine.begin, mine.end) = part_of(s.whole.end, 4 * kLanes<T>, index, count);
-        if (mine.begin < mine.end) s.kernels.forward(mine);
-      },
-      &shared);
-}
-
-// Each thread takes its own rows, in whole groups; the last one the bias too.
-template <class T>
-void LearnerOf<T>::share_update(void (*run)(UpdateArgs<T>&), UpdateArgs<T>& a) {
-  if ((long)a.row_count * a.columns < kWorthSharing || a.row_stride == 1) return run(a);
-  struct alignas(64) Mine {
-    UpdateArgs<T> args;
-  };
-  constexpr int kMost = 64;
-  Mine parts[kMost];
-  struct Shared {
-    void (*run)(UpdateArgs<T>&);
-    const UpdateArgs<T>& whole;
-    Mine* parts;
-  } shared{run, a, parts};
-  pool_->run(
-      [](void* context, int index, int count) {
-        const Shared& s = *static_cast<Shared*>(context);
-        UpdateArgs<T>& mine = s.parts[index].args = s.whole;
-        const auto [begin, end] = part_of(s.whole.row_count, 4, index, count);
-        mine.rows += begin;
-        mine.row_count = end - begin;
-        if (index + 1 < count) mine.bias = nullptr;
-        s.run(mine);
-      },
-      &shared);
-  for (int i = 0; i < pool_->size(); ++i) {
-    a.cancelled += parts[i].args.cancelled;
-    a.largest = std::max(a.largest, parts[i].args.largest);
-  }
 }
 
 //---------------------------------------------------------------------------- forward
@@ -259,8 +196,8 @@ bool LearnerOf<T>::forward(bool train, uint64_t step) {
   for (int l = 0; l < layers; ++l) {
     ForwardArgs<T>& a = calls_[l].forward;
     a.row_count = scratch_[l].count;
-    if (pool_)
-      share_forward(calls_[l]);
+    if (calls_[l].cut)
+      forward_dense(a);
     else
       calls_[l].sweep(a);
     const bool lost = train && l + 1 == layers && scratch_[layers].values.size() == 1;  // the loss looks at them
@@ -440,6 +377,7 @@ void LearnerOf<T>::prepare() {
     Scratch &in = scratch_[l], &out = scratch_[l + 1];
     Call& call = calls_[l];
     call.sweep = d.by_output ? kernels_.forward_by_output : kernels_.forward;
+    call.cut = is_cut(d);
     call.forward = {vector(d, 0), (ptrdiff_t)d.row_stride, source.skips ? in.active : in.all, 0, in.values.back(),
                     bias(d), out.values[0], 0, d.outputs, d.streaming, d.inputs, (ptrdiff_t)d.output_stride};
     call.resting = rest && source.skips;

@@ -84,7 +84,7 @@ class Learner {
 // Streams of random numbers; the top byte of the last counter word.
 enum Stream { kInitial = 1, kRegenerate = 2, kReset = 3, kDropout = 4, kPerturb = 5, kLottery = 6 };
 
-// learner.cpp steps; weights.cpp, bounds.cpp and plasticity.cpp hold the other members.
+// learner.cpp steps; weights.cpp, sharing.cpp, bounds.cpp and plasticity.cpp hold the other members.
 template <class T>
 class LearnerOf : public Learner {
  public:
@@ -153,6 +153,7 @@ class LearnerOf : public Learner {
     bool plain;                           // not incoming, one thread, no fields
     bool straight;                        // deltas pass the operations above as they are
     bool propagates, resting, clears, incoming;
+    bool cut;                             // in sections of rows, see sharing.cpp
   };
 
   // How far one update can take a weight: to decay |w| + moves |g|. Rules with fields say how far they move.
@@ -214,7 +215,9 @@ class LearnerOf : public Learner {
   void back_ops(int b, bool sensitivities, bool parameters);
   void tick();
   void learn();
-  void share_forward(Call& call);
+  bool is_cut(const Dense& d) const;
+  void prepare_sharing();
+  void forward_dense(const ForwardArgs<T>& a);
   void share_update(void (*run)(UpdateArgs<T>&), UpdateArgs<T>& a);
   void clear_deltas(Scratch& s) const;
   void update_dense(int l);
@@ -245,7 +248,9 @@ class LearnerOf : public Learner {
   std::vector<T*> gradients_, sensitivities_;  // of a minibatch, made at its first use
   T* output_;
   std::vector<double> drawn_[2];   // of one unit
-  std::unique_ptr<Pool> pool_;     // with more than one thread
+  std::unique_ptr<Pool> pool_;     // with more than one thread, where a layer is large enough
+  T* partial_ = nullptr;           // sums of sections of rows, see sharing.cpp,
+  int partial_length_ = 0;         // of one
   std::vector<Call> calls_;
   Reach reach_;
   int allowed_ = 0;                // examples with deltas up to this one
