@@ -33,8 +33,9 @@ SCENARIO = Scenario(
     ),
     seconds_per_round=3.0,
     # Every competitor takes the same examples: which units are silent depends on how many it took.
-    # Short rounds, but the first ten or so examples of each find the caches full of another's weights.
-    examples_per_round=30,
-    rounds=11,
+    # Short rounds, so that both sides of a ratio meet the same machine; the first four examples or so of
+    # each find the caches full of another's weights.
+    examples_per_round=16,
+    rounds=21,
     warm_up_examples=40,
 )

@@ -8,7 +8,7 @@ __all__ = ["VARIANTS", "build", "describe"]
 
 # Each rule's cost is read as a ratio to plain SGD's `step`.
 RULES = ("continual_backprop", "idbd", "momentum", "weight_decay")
-VARIANTS = ("step", "step_many", *RULES)
+VARIANTS = ("step_many", "step", *RULES)
 
 
 def build(variant: str, workload: Workload) -> Competitor:

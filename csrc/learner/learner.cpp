@@ -197,7 +197,7 @@ bool LearnerOf<T>::forward(bool train, uint64_t step) {
     ForwardArgs<T>& a = calls_[l].forward;
     a.row_count = scratch_[l].count;
     if (calls_[l].cut)
-      forward_dense(a);
+      forward_dense(calls_[l]);
     else
       calls_[l].sweep(a);
     const bool lost = train && l + 1 == layers && scratch_[layers].values.size() == 1;  // the loss looks at them
@@ -460,7 +460,7 @@ void LearnerOf<T>::update_dense(int l) {
   if (!call.incoming) {
     const auto run = plan_->field_count && within_bounds(l) ? call.run_bounded : call.run;
     if (pool_)
-      share_update(run, a);
+      share_update(call, run, a);
     else
       run(a);
   } else {

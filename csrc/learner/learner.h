@@ -153,7 +153,7 @@ class LearnerOf : public Learner {
     bool plain;                           // not incoming, one thread, no fields
     bool straight;                        // deltas pass the operations above as they are
     bool propagates, resting, clears, incoming;
-    bool cut;                             // in sections of rows, see sharing.cpp
+    bool cut, shared = false;             // in sections of rows, among threads in this pass: see sharing.cpp
   };
 
   // How far one update can take a weight: to decay |w| + moves |g|. Rules with fields say how far they move.
@@ -217,8 +217,9 @@ class LearnerOf : public Learner {
   void learn();
   bool is_cut(const Dense& d) const;
   void prepare_sharing();
-  void forward_dense(const ForwardArgs<T>& a);
-  void share_update(void (*run)(UpdateArgs<T>&), UpdateArgs<T>& a);
+  long numbers(long rows, long columns) const;
+  void forward_dense(Call& call);
+  void share_update(const Call& call, void (*run)(UpdateArgs<T>&), UpdateArgs<T>& a);
   void clear_deltas(Scratch& s) const;
   void update_dense(int l);
   void update_stored(T* weights, int columns, const T* gradient, const T* sensitivity, int b);

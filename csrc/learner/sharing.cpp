@@ -11,12 +11,16 @@
 namespace streamdl {
 namespace {
 
-// Below this many weights, waking the others costs more than they save.
-constexpr long kWorthSharing = 100000;
-constexpr int kMostSections = 12;      // shared evenly by 2, 3, 4, 6 and 12 threads
-constexpr int kRowsPerSection = 64;    // at least, so that adding their sums costs little
+// Passes over fewer weights are not cut. Sections are shared evenly by 2, 3, 4, 6 and 12 threads, and have so many
+// rows at least that adding their sums costs little.
+constexpr long kWorthCutting = 100000;
+constexpr int kMostSections = 12, kRowsPerSection = 64;
+// Below this many numbers, weights and fields, waking the others costs more than they save.
+constexpr long kWorthSharing = 200000;
+// Rows that forth lay with one thread come from its caches: from here on that pays, too.
+constexpr long kWorthMoving = 4 * kWorthSharing;
 
-bool is_large(long rows, long columns) { return rows * columns >= kWorthSharing; }
+bool is_large(long rows, long columns) { return rows * columns >= kWorthCutting; }
 
 int sections(int rows, int columns) {
   return is_large(rows, columns) ? std::clamp(rows / kRowsPerSection, 1, kMostSections) : 1;
@@ -93,10 +97,18 @@ void LearnerOf<T>::prepare_sharing() {
   if (several) pool_ = std::make_unique<Pool>(plan_->spec.threads);
 }
 
+// Of the weights and their fields that a pass visits.
 template <class T>
-void LearnerOf<T>::forward_dense(const ForwardArgs<T>& a) {
+long LearnerOf<T>::numbers(long rows, long columns) const {
+  return rows * columns * (1 + plan_->field_count);
+}
+
+template <class T>
+void LearnerOf<T>::forward_dense(Call& call) {
+  const ForwardArgs<T>& a = call.forward;
   Forward<T> f{kernels_, a, sections(a.row_count, a.end), partial_, partial_length_};
-  if (!pool_ || !is_large(a.row_count, a.end)) return f.run_columns(0, a.end);
+  call.shared = pool_ && numbers(a.row_count, a.end) >= kWorthSharing;
+  if (!call.shared) return f.run_columns(0, a.end);
   if (f.sections < pool_->size()) return pool_->run(f.share_columns, &f);
   pool_->run(f.share_sections, &f);
   for (int s = 1; s < f.sections; ++s) f.add(s, 0, a.end, partial_ + s * f.length);
@@ -104,8 +116,8 @@ void LearnerOf<T>::forward_dense(const ForwardArgs<T>& a) {
 
 // Each thread takes its own rows, the last one the bias too.
 template <class T>
-void LearnerOf<T>::share_update(void (*run)(UpdateArgs<T>&), UpdateArgs<T>& a) {
-  if (!is_large(a.row_count, a.used) || a.row_stride == 1) return run(a);
+void LearnerOf<T>::share_update(const Call& call, void (*run)(UpdateArgs<T>&), UpdateArgs<T>& a) {
+  if (!call.shared && (!call.cut || numbers(a.row_count, a.used) < kWorthMoving)) return run(a);
   struct alignas(64) Mine {
     UpdateArgs<T> args;
   };

@@ -34,6 +34,7 @@ class Pool {
   enum Stage : uint32_t { kIdle, kOpen, kTaken, kStop };
   struct alignas(64) Part {
     std::atomic<uint32_t> stage{kIdle};
+    uint32_t late = 0;  // parts in a row that the caller took instead
   };
 
   void work(int index);
