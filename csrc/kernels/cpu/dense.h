@@ -30,23 +30,26 @@ template <int kTile, class V, class T>
 STREAMDL_HD void forward_tile(const ForwardArgs<T>& a, int column) {
   // Where the registers hold sums besides: along one row after the other, as they lie in memory.
   constexpr bool kInOrder = !kHalves && kTile >= 8 && kTile <= 12;
-  V acc[kTile], x[4];
-  const T* row[4];
+  V acc[kTile];
   for (int t = 0; t < kTile; ++t)
     acc[t] = a.bias ? load_register(a.bias + column + t * V::width) : V(0);
   for (int i = 0; i < a.row_count; i += 4) {
-    take_rows(a, a.rows + i, column, x, row);
     if constexpr (!kInOrder) {
+      V x[4];
+      const T* row[4];
+      take_rows(a, a.rows + i, column, x, row);
 #pragma GCC unroll 16
       for (int t = 0; t < kTile; ++t) acc[t] = add_rows(acc[t], x, row, t * V::width);
     } else {
       V sum[kTile];
+      for (int t = 0; t < kTile; ++t) sum[t] = V(T(-0.0));  // x w - 0 is x w, and its sign
+#pragma GCC unroll 1
+      for (int r = 0; r < 4; ++r) {  // not unrolled: a load that returns every row is fetched for early
+        const V x(a.x[a.rows[i + r]]);
+        const T* row = a.weights + column + a.rows[i + r] * a.row_stride;
 #pragma GCC unroll 16
-      for (int t = 0; t < kTile; ++t) sum[t] = x[0] * load_register(row[0] + t * V::width);
-#pragma GCC unroll 4
-      for (int r = 1; r < 4; ++r)
-#pragma GCC unroll 16
-        for (int t = 0; t < kTile; ++t) sum[t] = fma(x[r], load_register(row[r] + t * V::width), sum[t]);
+        for (int t = 0; t < kTile; ++t) sum[t] = fma(x, load_register(row + t * V::width), sum[t]);
+      }
 #pragma GCC unroll 16
       for (int t = 0; t < kTile; ++t) acc[t] = acc[t] + sum[t];
     }
