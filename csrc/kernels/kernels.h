@@ -18,6 +18,9 @@ enum class Utility {
 };
 enum class Loss { squared_error, cross_entropy, binary_cross_entropy, huber, count };
 
+// Where a layer's weights come from: the near caches, the far ones, or, with all the other layers, from memory.
+enum class Level { near, far, memory };
+
 inline constexpr int kMaxHypers = 16;
 inline constexpr int kMaxClocks = 2;
 inline constexpr size_t kAlignment = 64;
@@ -43,7 +46,7 @@ struct ForwardArgs {
   const T* bias;         // (columns), or null
   T* out;                // (columns)
   int begin, end;        // columns of this call; from a whole vector on, padding need not be covered
-  bool streaming;        // the weights exceed the second-level cache: sweep whole rows
+  Level level;           // not near: sweep whole rows
   int inputs;            // by output: the length of a vector of weights,
   ptrdiff_t output_stride;  // and the distance to the next
 };
@@ -69,7 +72,7 @@ struct UpdateArgs {
   T* outgoing_sum;       // (inputs) sum of |w| after the update
   T* incoming_change;    // (columns) accumulates |w after| - |w before|
   const double* hyper;   // of the rule, then the common ones
-  bool streaming;        // prefetch the next rows
+  Level level;           // not near: prefetch the next rows
   int inputs;            // by output: the length of a vector of weights,
   ptrdiff_t output_stride;  // the distance to the next,
   bool rests;            // and whether silent rows stay as they are

@@ -379,7 +379,7 @@ void LearnerOf<T>::prepare() {
     call.sweep = d.by_output ? kernels_.forward_by_output : kernels_.forward;
     call.cut = is_cut(d);
     call.forward = {vector(d, 0), (ptrdiff_t)d.row_stride, source.skips ? in.active : in.all, 0, in.values.back(),
-                    bias(d), out.values[0], 0, d.outputs, d.streaming, d.inputs, (ptrdiff_t)d.output_stride};
+                    bias(d), out.values[0], 0, d.outputs, d.level, d.inputs, (ptrdiff_t)d.output_stride};
     call.resting = rest && source.skips;
     bool drops = false;
     call.propagates = l > 0;
@@ -433,7 +433,7 @@ void LearnerOf<T>::prepare() {
     a.outgoing_sum = in.outgoing_sum;
     a.incoming_change = out.incoming_change;
     a.hyper = hyper();
-    a.streaming = d.streaming;
+    a.level = d.level;
     a.inputs = d.inputs;
     a.output_stride = (ptrdiff_t)d.output_stride;
     a.rests = call.resting;

@@ -217,6 +217,7 @@ void Plan::lay_out_as() {
         vector(name + "." + fields[f].name, type, units, at + sizeof(T) * width * (f + 1));
     }
   };
+  size_t weights = 0;  // bytes
   for (size_t b = 0; b < boundaries.size(); ++b) {
     if (b > 0) {
       Dense& d = dense[b - 1];
@@ -232,7 +233,9 @@ void Plan::lay_out_as() {
       d.output_stride = d.by_output ? d.vector_stride : 1;
       if ((size_t)d.vectors + 1 > ((size_t)1 << 44) / (d.vector_stride * sizeof(T))) refuse("network: too large");
       d.weights = place(d.vector_stride * sizeof(T) * ((size_t)d.vectors + 1));  // the last one holds zeros
-      d.streaming = d.row_stride * sizeof(T) * d.inputs > (size_t)512 << 10;
+      const size_t bytes = d.row_stride * sizeof(T) * d.inputs;
+      if (bytes > (size_t)512 << 10) d.level = Level::far;
+      weights += bytes;
       const std::string stem = std::to_string(d.parameter);
       for (int f = -1; f < field_count; ++f) {
         const std::string suffix = f < 0 ? "" : std::string(".") + fields[f].name;
@@ -249,6 +252,8 @@ void Plan::lay_out_as() {
       boundaries[b].clock[k] = scalar("units." + std::to_string(b) + "." + hyper_names[clocks[k]].name + "_power",
                                       Type::f64, boundaries[b].units);
   }
+  for (Dense& d : dense)
+    if (d.level == Level::far && weights > (size_t)24 << 20) d.level = Level::memory;
   if (continual_backprop < 0) return;
   const Utility kind = spec.plasticity[continual_backprop].utility;
   incoming_sums = kind == Utility::adaptation || kind == Utility::adaptable_contribution || kind == Utility::feature_by_input;

@@ -68,7 +68,7 @@ struct Dense {
   size_t vector_stride = 0;       // from vector to vector, padded off powers of two
   int vectors = 0;                // the last one is the bias
   size_t weights = 0;             // byte offset
-  bool streaming = false;
+  Level level = Level::near;
 };
 
 // Offsets of Continual Backprop's arrays for one hidden layer.

@@ -90,7 +90,7 @@ template <class T>
 
 template <class T>
 void forward(const ForwardArgs<T>& args) {
-  if (args.streaming) return forward_streaming(args);
+  if (args.level != Level::near) return forward_streaming(args);
   using R = Register<T>;  // tiles of registers, so that little is computed behind the last column
   constexpr int kMost = kHalves ? 8 : 16;
   const ForwardArgs<T> a = args;  // a copy, since vector stores may change anything else

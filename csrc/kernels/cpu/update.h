@@ -7,11 +7,16 @@
 STREAMDL_BEGIN
 
 // Rows per pass. Four rows share the loads of delta and hide the latency of their dot products; rules
-// with fields, and sums in halves, fill the registers with fewer. From far caches and memory, rows in flight
-// count for more than registers. Incoming sums add up over the rows of a pass: their number must not change.
-template <class Rule, unsigned kMode, bool kStreaming>
-inline constexpr int kRowsPerPass =
-    Rule::field_count ? 1 : kMode & kIncomingSums || (kMode & kOutgoingSums && !kStreaming && kHalves) ? 2 : 4;
+// with fields, and sums in halves, fill the registers with fewer. From far caches, rows in flight count for more
+// than registers; memory is fastest read as it lies. Incoming sums add up over the rows of a pass: their number
+// must not change.
+template <class Rule, unsigned kMode, Level kLevel>
+inline constexpr int kRowsPerPass = Rule::field_count           ? 1
+                                    : kMode & kIncomingSums     ? 2
+                                    : kLevel == Level::memory   ? 1
+                                    : kLevel != Level::near     ? 4
+                                    : kMode & kOutgoingSums && kHalves ? 2
+                                                                : 4;
 
 template <class Rule>
 inline constexpr int kHypersOf = sizeof(Rule::hypers) / sizeof(Rule::hypers[0]);
@@ -100,7 +105,7 @@ STREAMDL_COLD void repair(UpdateArgs<T>& a, T* p, int row, ptrdiff_t j) {
   a.largest = largest_of(update_carefully<Rule>(p, a.columns, g, d, c, a.cancelled), a.largest);
 }
 
-template <class Rule, unsigned kMode, int kRows, bool kStreaming, class T, class C>
+template <class Rule, unsigned kMode, int kRows, bool kFetch, class T, class C>
 STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, const int32_t* rows) {
   using V = Register<T>;
   constexpr int kPieces = Lanes<T>::width / V::width;
@@ -153,7 +158,7 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
   const ptrdiff_t end = a.used;
   ptrdiff_t j = 0;
   for (; j < end - (Lanes<T>::width - V::width); j += Lanes<T>::width) {
-    if constexpr (kStreaming)
+    if constexpr (kFetch)
       for (int r = 0; r < kRows; ++r)
         for (int k = 0; k <= Rule::field_count; ++k) __builtin_prefetch(next[r] + k * columns + j, 1);
 #pragma GCC unroll 2
@@ -198,10 +203,11 @@ STREAMDL_HD void update_bias(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c) 
   }
 }
 
-template <class Rule, unsigned kMode, bool kStreaming, class T, class C>
+template <class Rule, unsigned kMode, Level kLevel, class T, class C>
 STREAMDL_HD void update_groups(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c) {
-  constexpr int kRows = kRowsPerPass<Rule, kMode, kStreaming>;
-  for (int i = 0; i < a.row_count; i += kRows) update_rows<Rule, kMode, kRows, kStreaming>(a, args, c, a.rows + i);
+  constexpr int kRows = kRowsPerPass<Rule, kMode, kLevel>;
+  constexpr bool kFetch = kLevel != Level::near;
+  for (int i = 0; i < a.row_count; i += kRows) update_rows<Rule, kMode, kRows, kFetch>(a, args, c, a.rows + i);
 }
 
 template <class Rule, unsigned kMode, class T>
@@ -211,10 +217,13 @@ void update(UpdateArgs<T>& args) {
   auto c = make_context<Rule, (kMode & kDecay) != 0, true, V>(a.hyper);
   // Whole registers are so quick that rows from the second-level cache are worth asking for early, too.
   constexpr size_t kNear = 32 << 10;
-  if (a.streaming || (!kHalves && (size_t)a.row_count * a.columns * sizeof(T) > kNear))
-    update_groups<Rule, kMode, true>(a, args, c);
+  const bool fetch = a.level != Level::near || (!kHalves && (size_t)a.row_count * a.columns * sizeof(T) > kNear);
+  if (a.level == Level::memory)
+    update_groups<Rule, kMode, Level::memory>(a, args, c);
+  else if (fetch)
+    update_groups<Rule, kMode, Level::far>(a, args, c);
   else
-    update_groups<Rule, kMode, false>(a, args, c);
+    update_groups<Rule, kMode, Level::near>(a, args, c);
   update_bias<Rule, kMode>(a, args, c);
 }
 
