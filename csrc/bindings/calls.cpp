@@ -1,0 +1,297 @@
+#include "bindings/calls.h"
+
+#include <nanobind/ndarray.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <string>
+
+#include "bindings/arrays.h"
+
+namespace streamdl {
+namespace {
+
+template <class T>
+[[noreturn]] void reject(Status status, const T* x, int inputs, const T* y, int outputs, int64_t label, const char* where) {
+  const std::string prefix = where;
+  auto first = [](const T* v, int n) {
+    for (int i = 0; v && i < n; ++i)
+      if (!(std::abs(v[i]) <= std::numeric_limits<T>::max())) return i;
+    return 0;
+  };
+  std::string text;
+  switch (status) {
+    case Status::input_not_finite:
+      text = "x" + prefix + "[" + std::to_string(first(x, inputs)) + "]: expected a finite number, got " +
+             std::to_string(x[first(x, inputs)]);
+      break;
+    case Status::target_not_finite:
+      text = "y" + prefix + "[" + std::to_string(first(y, outputs)) + "]: expected a finite number, got " +
+             std::to_string(y[first(y, outputs)]);
+      break;
+    case Status::label_out_of_range:
+      text = "y" + prefix + ": expected a class from 0 to " + std::to_string(outputs - 1) + ", got " + std::to_string(label);
+      break;
+    default:
+      text = "x" + prefix + ": expected an example whose outputs and update are finite, got an overflow; nothing was learned";
+  }
+  throw nb::value_error(text.c_str());
+}
+
+int64_t label_from(nb::handle y, int outputs) {
+  if (PyFloat_Check(y.ptr()) || PyBool_Check(y.ptr()))
+    throw nb::type_error(("y: expected a class index (an integer), got " + std::string(nb::repr(y).c_str())).c_str());
+  PyObject* index = PyNumber_Index(y.ptr());
+  if (!index) {
+    PyErr_Clear();
+    throw nb::type_error(("y: expected a class index (an integer), got " + std::string(nb::repr(nb::type_name(y.type())).c_str())).c_str());
+  }
+  int overflow = 0;
+  const int64_t label = PyLong_AsLongLongAndOverflow(index, &overflow);
+  Py_DECREF(index);
+  if (overflow)
+    throw nb::value_error(("y: expected a class from 0 to " + std::to_string(outputs - 1) + ", got " + nb::repr(y).c_str()).c_str());
+  return label;
+}
+
+// One input: an array, or (indices, values).
+template <class T>
+Input<T> input_from(PyLearner& p, nb::handle x, Vector<T>& xs, Indices& indices) {
+  if (!sparse_pair(x)) {
+    xs.read(x, p.inputs, "x");
+    return {xs.data};
+  }
+  static const int32_t none = 0;  // stands for "no index at all", which is not "dense"
+  indices.read(x, p.inputs);
+  xs.read(indices.values, (int)indices.order.size(), "x[1] (values)");
+  std::vector<T> sorted(indices.order.size());
+  for (size_t i = 0; i < sorted.size(); ++i) sorted[i] = xs.data[indices.order[i]];
+  xs.keep(std::move(sorted));
+  return {xs.data, indices.sorted.empty() ? &none : indices.sorted.data(), (int)indices.sorted.size()};
+}
+
+template <class T>
+double step_as(PyLearner& p, nb::handle x, nb::handle y) {
+  Hold hold(p);
+  Vector<T> xs, ys;
+  Indices indices;
+  const Input<T> input = input_from(p, x, xs, indices);
+  Target<T> target{};
+  T single;
+  if (p.classes) {
+    target.label = label_from(y, p.outputs);
+  } else if (p.outputs == 1 && PyFloat_CheckExact(y.ptr())) {
+    single = (T)PyFloat_AS_DOUBLE(y.ptr());
+    if (std::isinf(single) && !std::isinf(PyFloat_AS_DOUBLE(y.ptr())))
+      throw nb::value_error(("y[0]: expected a number that float32 can hold, got " + std::string(nb::repr(y).c_str())).c_str());
+    target.values = &single;
+  } else {
+    ys.read(y, p.outputs, "y");
+    target.values = ys.data;
+  }
+  double loss = 0;
+  Status status;
+  if (p.small) {
+    status = p.as<T>().step(input, target, &loss);
+  } else {
+    nb::gil_scoped_release release;
+    status = p.as<T>().step(input, target, &loss);
+  }
+  if (status != Status::ok)
+    reject<T>(status, input.values, input.indices ? input.count : p.inputs, target.values, p.outputs, target.label, "");
+  return loss;
+}
+
+// The usual case of a step, without what a general call costs: small, x and y just as the learner stores them.
+// False, and nothing changed, in every other case, a rejected example among them.
+template <class T>
+bool quick_step_as(PyLearner& p, PyObject* x, PyObject* y, double* loss) {
+  auto row = [](PyObject* o, int n) -> const T* {
+    const PyArrayObject* array = plain_array<T>(o);
+    if (!array || PyArray_NDIM(array) != 1 || PyArray_DIMS(const_cast<PyArrayObject*>(array))[0] != n) return nullptr;
+    return static_cast<const T*>(PyArray_DATA(const_cast<PyArrayObject*>(array)));
+  };
+  const Input<T> input{row(x, p.inputs)};
+  Target<T> target{};
+  T single;
+  if (p.classes) {
+    if (!PyLong_CheckExact(y)) return false;
+    int overflow = 0;
+    target.label = PyLong_AsLongLongAndOverflow(y, &overflow);
+    if (overflow) return false;
+  } else if (p.outputs == 1 && PyFloat_CheckExact(y)) {
+    single = (T)PyFloat_AS_DOUBLE(y);
+    target.values = &single;
+  } else if (!(target.values = row(y, p.outputs))) {
+    return false;
+  }
+  // Nobody can come in before this returns, since the GIL is kept.
+  if (!input.values || p.learner->busy()) return false;
+  const Status status = p.as<T>().step(input, target, loss);
+  if (p.views->load(std::memory_order_relaxed)) p.learner->state_touched();
+  return status == Status::ok;
+}
+
+PyObject* quick_step(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  if (count == 2 && !names && nb::inst_ready(self)) {
+    PyLearner& p = *nb::inst_ptr<PyLearner>(self);
+    double loss;
+    if (p.small && (p.twice ? quick_step_as<double>(p, args[0], args[1], &loss)
+                            : quick_step_as<float>(p, args[0], args[1], &loss)))
+      return PyFloat_FromDouble(loss);
+  }
+  static PyObject* const general = nb::object(nb::type<PyLearner>().attr("step")).release().ptr();
+  std::vector<PyObject*> all(args, args + count + (names ? PyTuple_GET_SIZE(names) : 0));
+  all.insert(all.begin(), self);
+  return PyObject_Vectorcall(general, all.data(), (size_t)count + 1, names);
+}
+
+PyMethodDef quick_step_method = {
+    "step", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&quick_step)), METH_FASTCALL | METH_KEYWORDS,
+    "step($self, x, y)\n--\n\nPredict, then learn from one example; returns the loss before the update."};
+
+template <class T>
+nb::object array_of(std::vector<size_t> shape, T** data) {
+  size_t count = 1;
+  for (size_t s : shape) count *= s;
+  *data = new T[count ? count : 1];
+  nb::capsule owner(*data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
+  return nb::cast(nb::ndarray<nb::numpy, T>(*data, shape.size(), shape.data(), owner));
+}
+
+// Examples in order, without Python between them. Signals are looked at every few milliseconds.
+template <class T>
+nb::object step_many_as(PyLearner& p, nb::handle xs_in, nb::handle ys_in, bool want_outputs) {
+  Hold hold(p);
+  Vector<T> xs, ys;
+  Labels labels;
+  const size_t n = xs.read_many(xs_in, p.inputs, "xs");
+  if (p.classes) labels.read(ys_in, n);
+  else if (const size_t m = ys.read_many(ys_in, p.outputs, "ys"); m != n)
+    throw nb::value_error(("ys: expected as many examples as xs (" + std::to_string(n) + "), got " + std::to_string(m)).c_str());
+  T *losses, *outputs = nullptr;
+  nb::object result = array_of<T>({n}, &losses), predictions;
+  if (want_outputs) predictions = array_of<T>({n, (size_t)p.outputs}, &outputs);
+  size_t i = 0;
+  Status status = Status::ok;
+  Target<T> target{};
+  while (i < n && status == Status::ok) {
+    {
+      nb::gil_scoped_release release;
+      const FloatingPoint environment;
+      const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
+      const size_t often = p.learner->plan().bytes > (size_t)1 << 20 ? 1 : 64;
+      for (; i < n; ++i) {
+        target.values = p.classes ? nullptr : ys.data + i * p.outputs;
+        target.label = p.classes ? labels.data[i] : 0;
+        double loss;
+        status = p.as<T>().step_within({xs.data + i * p.inputs}, target, &loss);
+        if (status != Status::ok) break;
+        losses[i] = (T)loss;
+        if (outputs) std::memcpy(outputs + i * p.outputs, p.as<T>().output(), sizeof(T) * p.outputs);
+        if (i % often == 0 && std::chrono::steady_clock::now() > end) { ++i; break; }
+      }
+    }
+    if (PyErr_CheckSignals() != 0) throw nb::python_error();
+  }
+  if (status != Status::ok)
+    reject<T>(status, xs.data + i * p.inputs, p.inputs, target.values, p.outputs, target.label,
+              ("s[" + std::to_string(i) + "]").c_str());
+  return want_outputs ? nb::object(nb::make_tuple(result, predictions)) : result;
+}
+
+template <class T>
+double step_minibatch_as(PyLearner& p, nb::handle xs_in, nb::handle ys_in) {
+  Hold hold(p);
+  Vector<T> xs, ys;
+  Labels labels;
+  const size_t n = xs.read_many(xs_in, p.inputs, "xs");
+  if (!n) throw nb::value_error("xs: expected at least one example, got 0");
+  if (p.classes) labels.read(ys_in, n);
+  else if (const size_t m = ys.read_many(ys_in, p.outputs, "ys"); m != n)
+    throw nb::value_error(("ys: expected as many examples as xs (" + std::to_string(n) + "), got " + std::to_string(m)).c_str());
+  double loss = 0;
+  int bad = 0;
+  Status status;
+  {
+    nb::gil_scoped_release release;
+    status = p.as<T>().step_minibatch(xs.data, p.classes ? nullptr : ys.data, p.classes ? labels.data.data() : nullptr,
+                                      (int)n, &loss, &bad);
+  }
+  if (status != Status::ok)
+    reject<T>(status, xs.data + (size_t)bad * p.inputs, p.inputs, p.classes ? nullptr : ys.data + (size_t)bad * p.outputs,
+              p.outputs, p.classes ? labels.data[bad] : 0, ("s[" + std::to_string(bad) + "]").c_str());
+  return loss;
+}
+
+template <class T>
+nb::object predict_as(PyLearner& p, nb::handle x) {
+  Hold hold(p);
+  Vector<T> xs;
+  Indices indices;
+  const Input<T> input = input_from(p, x, xs, indices);
+  T* out;
+  nb::object result = array_of<T>({(size_t)p.outputs}, &out);
+  const Status status = p.as<T>().predict(input, out);
+  if (status != Status::ok) reject<T>(status, input.values, input.indices ? input.count : p.inputs, nullptr, 0, 0, "");
+  return result;
+}
+
+template <class T>
+nb::object predict_many_as(PyLearner& p, nb::handle xs_in, bool hidden) {
+  Hold hold(p);
+  Vector<T> xs;
+  const size_t n = xs.read_many(xs_in, p.inputs, "xs");
+  const Plan& plan = p.learner->plan();
+  T* out;
+  nb::object result = array_of<T>({n, (size_t)p.outputs}, &out);
+  std::vector<T*> rows;
+  nb::list layers;
+  for (size_t h = 0; hidden && h + 1 < plan.dense.size(); ++h) {
+    rows.push_back(nullptr);
+    layers.append(array_of<T>({n, (size_t)plan.dense[h].outputs}, &rows.back()));
+  }
+  size_t i = 0;
+  Status status = Status::ok;
+  {
+    nb::gil_scoped_release release;
+    for (; i < n; ++i) {
+      status = p.as<T>().predict({xs.data + i * p.inputs}, out + i * p.outputs);
+      if (status != Status::ok) break;
+      for (size_t h = 0; h < rows.size(); ++h)
+        std::memcpy(rows[h] + i * plan.dense[h].outputs, p.as<T>().activation((int)h), sizeof(T) * plan.dense[h].outputs);
+    }
+  }
+  if (status != Status::ok)
+    reject<T>(status, xs.data + i * p.inputs, p.inputs, nullptr, 0, 0, ("s[" + std::to_string(i) + "]").c_str());
+  return hidden ? nb::object(layers) : result;
+}
+
+}  // namespace
+
+double step(PyLearner& p, nb::handle x, nb::handle y) {
+  return p.twice ? step_as<double>(p, x, y) : step_as<float>(p, x, y);
+}
+
+nb::object step_many(PyLearner& p, nb::handle xs, nb::handle ys, bool want_outputs) {
+  return p.twice ? step_many_as<double>(p, xs, ys, want_outputs) : step_many_as<float>(p, xs, ys, want_outputs);
+}
+
+double step_minibatch(PyLearner& p, nb::handle xs, nb::handle ys) {
+  return p.twice ? step_minibatch_as<double>(p, xs, ys) : step_minibatch_as<float>(p, xs, ys);
+}
+
+nb::object predict(PyLearner& p, nb::handle x) { return p.twice ? predict_as<double>(p, x) : predict_as<float>(p, x); }
+
+nb::object predict_many(PyLearner& p, nb::handle xs, bool hidden) {
+  return p.twice ? predict_many_as<double>(p, xs, hidden) : predict_many_as<float>(p, xs, hidden);
+}
+
+void quicken(nb::handle type) {
+  PyObject* base = nb::type<PyLearner>().ptr();
+  type.attr("step") = nb::steal(PyDescr_NewMethod(reinterpret_cast<PyTypeObject*>(base), &quick_step_method));
+}
+
+}  // namespace streamdl

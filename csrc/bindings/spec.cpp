@@ -1,0 +1,99 @@
+#include "bindings/spec.h"
+
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "rules/activations.h"
+#include "rules/units/continual_backprop.h"
+
+namespace nb = nanobind;
+
+namespace streamdl {
+namespace {
+
+int position(const std::vector<std::string>& names, const std::string& name, const char* field) {
+  std::string choices;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i] == name) return (int)i;
+    choices += (i ? ", " : "") + names[i];
+  }
+  throw nb::value_error((std::string(field) + ": '" + name + "' is not known; expected one of " + choices).c_str());
+}
+
+template <class R>
+R get(const nb::dict& d, const char* key) { return nb::cast<R>(d[key]); }
+
+}  // namespace
+
+std::vector<std::string> activation_names() {
+#define STREAMDL_NAME(A, name, gain) name,
+  return {STREAMDL_ACTIVATIONS(STREAMDL_NAME)};
+#undef STREAMDL_NAME
+}
+
+std::vector<std::string> utility_names() {
+#define STREAMDL_NAME(U, name) name,
+  return {STREAMDL_UTILITIES(STREAMDL_NAME)};
+#undef STREAMDL_NAME
+}
+
+std::vector<std::string> loss_names() { return {"squared_error", "cross_entropy", "binary_cross_entropy", "huber"}; }
+
+std::vector<std::string> init_names() {
+  return {"kaiming_uniform", "kaiming_normal", "lecun_uniform", "xavier_uniform", "default", "sparse", "zeros"};
+}
+
+Spec spec_from(const nb::dict& d) {
+  Spec s;
+  s.inputs = get<int>(d, "inputs");
+  for (nb::handle item : get<nb::list>(d, "layers")) {
+    const nb::dict layer = nb::cast<nb::dict>(item);
+    const std::string kind = get<std::string>(layer, "kind");
+    LayerSpec l{};
+    if (kind == "linear") {
+      l.kind = LayerSpec::Kind::linear;
+      l.outputs = get<int>(layer, "outputs");
+      l.bias = get<bool>(layer, "bias");
+      l.init = (Init)position(init_names(), get<std::string>(layer, "init"), "init");
+      l.sparsity = get<double>(layer, "sparsity");
+    } else if (kind == "activation") {
+      l.kind = LayerSpec::Kind::activation;
+      l.activation = (Activation)position(activation_names(), get<std::string>(layer, "name"), "activation");
+    } else if (kind == "layer_norm") {
+      l.kind = LayerSpec::Kind::layer_norm;
+      l.affine = get<bool>(layer, "affine");
+    } else {
+      l.kind = LayerSpec::Kind::dropout;
+      l.rate = get<double>(layer, "rate");
+    }
+    s.layers.push_back(l);
+  }
+  s.loss = (Loss)position(loss_names(), get<std::string>(d, "loss"), "loss");
+  const nb::dict optimizer = get<nb::dict>(d, "optimizer");
+  s.optimizer = {get<std::string>(optimizer, "name"), get<std::vector<double>>(optimizer, "hyper"),
+                 get<bool>(optimizer, "exact_sensitivity")};
+  for (nb::handle item : get<nb::list>(d, "plasticity")) {
+    const nb::dict p = nb::cast<nb::dict>(item);
+    PlasticitySpec q{};
+    if (get<std::string>(p, "name") == "ContinualBackprop") {
+      q.kind = PlasticitySpec::Kind::continual_backprop;
+      q.replacement_rate = get<double>(p, "replacement_rate");
+      q.maturity = get<double>(p, "maturity");
+      q.decay = get<double>(p, "decay");
+      q.utility = (Utility)position(utility_names(), get<std::string>(p, "utility"), "utility");
+      q.max_per_step = get<double>(p, "max_per_step");
+      q.transfer_bias = get<bool>(p, "transfer_bias");
+    } else {
+      q.kind = PlasticitySpec::Kind::shrink_and_perturb;
+      q.shrink = get<double>(p, "shrink");
+      q.noise = get<double>(p, "noise");
+    }
+    s.plasticity.push_back(q);
+  }
+  s.seed = get<uint64_t>(d, "seed");
+  s.twice = get<bool>(d, "twice");
+  s.threads = get<int>(d, "threads");
+  return s;
+}
+
+}  // namespace streamdl
