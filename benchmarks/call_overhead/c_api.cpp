@@ -11,8 +11,8 @@ static PyObject* step(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (y == -1.0 && PyErr_Occurred()) return nullptr;
   Py_buffer view;
   if (PyObject_GetBuffer(args[0], &view, PyBUF_FORMAT | PyBUF_STRIDES) != 0) return nullptr;
-  const bool good = view.ndim == 1 && view.itemsize == 4 && view.format[0] == 'f' &&
-                    view.strides[0] == 4 && view.shape[0] == 20;
+  const bool good =
+      view.ndim == 1 && view.itemsize == 4 && view.format[0] == 'f' && view.strides[0] == 4 && view.shape[0] == 20;
   const float first = good ? static_cast<const float*>(view.buf)[0] : 0.0f;
   PyBuffer_Release(&view);
   if (!good) {

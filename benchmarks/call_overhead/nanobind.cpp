@@ -17,8 +17,8 @@ NB_MODULE(nanobind_step, m) {
     if (PyObject_GetBuffer(x.ptr(), &view, PyBUF_FORMAT | PyBUF_STRIDES) != 0) {
       throw nb::python_error();
     }
-    const bool good = view.ndim == 1 && view.itemsize == 4 && view.format[0] == 'f' &&
-                      view.strides[0] == 4 && view.shape[0] == 20;
+    const bool good =
+        view.ndim == 1 && view.itemsize == 4 && view.format[0] == 'f' && view.strides[0] == 4 && view.shape[0] == 20;
     const float first = good ? static_cast<const float*>(view.buf)[0] : 0.0f;
     PyBuffer_Release(&view);
     if (!good) throw std::invalid_argument("x: expected 20 float32");

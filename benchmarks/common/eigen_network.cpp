@@ -39,8 +39,7 @@ struct Layers {
   typename Next<kLast, Rest...>::Type rest;
 
   void load(const float* const* weights, const float* const* biases) {
-    Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>> from(
-        *weights, In, Out);
+    Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>> from(*weights, In, Out);
 #if SKIP_ZEROS
     w = from;
 #else
@@ -114,13 +113,13 @@ void* create(const float* const* weights, const float* const* biases) {
 void destroy(void* network) { delete static_cast<Network*>(network); }
 
 // Learns from `count` examples in order; losses: (count,), each from before its update.
-void learn(void* network, const float* xs, const float* ys, const long* labels, long count,
-           float step_size, float* losses) {
+void learn(void* network, const float* xs, const float* ys, const long* labels, long count, float step_size,
+           float* losses) {
   auto& net = *static_cast<Network*>(network);
   for (long i = 0; i < count; ++i) {
     const Eigen::Map<const Vector<kInputs>> x(xs + i * kInputs);
-    losses[i] = net.learn(x, ys ? ys + i * kOutputs : nullptr,
-                          labels ? static_cast<int>(labels[i]) : 0, step_size, nullptr);
+    losses[i] =
+        net.learn(x, ys ? ys + i * kOutputs : nullptr, labels ? static_cast<int>(labels[i]) : 0, step_size, nullptr);
   }
 }
 }

@@ -71,14 +71,16 @@ struct Vector {
   void read(nb::handle o, int n, const char* name) {
     take(o, name);
     if (count_ != (size_t)n)
-      throw nb::value_error((std::string(name) + ": expected " + std::to_string(n) + " numbers, got " + shape()).c_str());
+      throw nb::value_error(
+          (std::string(name) + ": expected " + std::to_string(n) + " numbers, got " + shape()).c_str());
   }
   // n examples of `width` numbers each; returns n.
   size_t read_many(nb::handle o, int width, const char* name) {
     take(o, name);
     const size_t n = dimensions_ ? (size_t)sizes_[0] : 0;
     if (!dimensions_ || count_ != n * (size_t)width)
-      throw nb::value_error((std::string(name) + ": expected shape (n, " + std::to_string(width) + "), got " + shape()).c_str());
+      throw nb::value_error(
+          (std::string(name) + ": expected shape (n, " + std::to_string(width) + "), got " + shape()).c_str());
     return n;
   }
   void keep(std::vector<T> values) {
@@ -129,7 +131,8 @@ struct Labels {
     if (!buffer.take(array.ptr())) throw nb::type_error("ys: not an array");
     if ((size_t)buffer.view.len != n * sizeof(int64_t) || buffer.view.ndim != 1)
       throw nb::value_error(("ys: expected " + std::to_string(n) + " class indices, one per example, got " +
-                             std::to_string(buffer.view.len / 8)).c_str());
+                             std::to_string(buffer.view.len / 8))
+                                .c_str());
     data.resize(n);
     std::memcpy(data.data(), buffer.view.buf, buffer.view.len);
   }
@@ -156,18 +159,23 @@ struct Indices {
     nb::object array = converted(nb::handle(PyTuple_GET_ITEM(pair.ptr(), 0)), "labels", "x[0] (indices)");
     values = nb::borrow(PyTuple_GET_ITEM(pair.ptr(), 1));
     Buffer buffer;
-    if (!buffer.take(array.ptr()) || buffer.view.ndim != 1) throw nb::value_error(("x[0] (indices): expected one dimension, got " + std::to_string(buffer.view.ndim)).c_str());
+    if (!buffer.take(array.ptr()) || buffer.view.ndim != 1)
+      throw nb::value_error(
+          ("x[0] (indices): expected one dimension, got " + std::to_string(buffer.view.ndim)).c_str());
     const auto* index = static_cast<const int64_t*>(buffer.view.buf);
     const size_t n = (size_t)buffer.view.len / 8;
     for (size_t i = 0; i < n; ++i) {
       if (index[i] < 0 || index[i] >= inputs)
-        throw nb::value_error(("x[0] (indices): expected 0 to " + std::to_string(inputs - 1) + ", got " + std::to_string(index[i])).c_str());
+        throw nb::value_error(
+            ("x[0] (indices): expected 0 to " + std::to_string(inputs - 1) + ", got " + std::to_string(index[i]))
+                .c_str());
       order.push_back(i);
     }
     std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return index[a] < index[b]; });
     for (size_t i : order) {
       if (!sorted.empty() && sorted.back() == index[i])
-        throw nb::value_error(("x[0] (indices): expected every index once, got " + std::to_string(index[i]) + " twice").c_str());
+        throw nb::value_error(
+            ("x[0] (indices): expected every index once, got " + std::to_string(index[i]) + " twice").c_str());
       sorted.push_back((int32_t)index[i]);
     }
   }

@@ -14,7 +14,8 @@ namespace streamdl {
 namespace {
 
 template <class T>
-[[noreturn]] void reject(Status status, const T* x, int inputs, const T* y, int outputs, int64_t label, const char* where) {
+[[noreturn]] void reject(Status status, const T* x, int inputs, const T* y, int outputs, int64_t label,
+                         const char* where) {
   const std::string prefix = where;
   auto first = [](const T* v, int n) {
     for (int i = 0; v && i < n; ++i)
@@ -32,10 +33,12 @@ template <class T>
              std::to_string(y[first(y, outputs)]);
       break;
     case Status::label_out_of_range:
-      text = "y" + prefix + ": expected a class from 0 to " + std::to_string(outputs - 1) + ", got " + std::to_string(label);
+      text = "y" + prefix + ": expected a class from 0 to " + std::to_string(outputs - 1) + ", got " +
+             std::to_string(label);
       break;
     default:
-      text = "x" + prefix + ": expected an example whose outputs and update are finite, got an overflow; nothing was learned";
+      text = "x" + prefix +
+             ": expected an example whose outputs and update are finite, got an overflow; nothing was learned";
   }
   throw nb::value_error(text.c_str());
 }
@@ -46,13 +49,16 @@ int64_t label_from(nb::handle y, int outputs) {
   PyObject* index = PyNumber_Index(y.ptr());
   if (!index) {
     PyErr_Clear();
-    throw nb::type_error(("y: expected a class index (an integer), got " + std::string(nb::repr(nb::type_name(y.type())).c_str())).c_str());
+    throw nb::type_error(
+        ("y: expected a class index (an integer), got " + std::string(nb::repr(nb::type_name(y.type())).c_str()))
+            .c_str());
   }
   int overflow = 0;
   const int64_t label = PyLong_AsLongLongAndOverflow(index, &overflow);
   Py_DECREF(index);
   if (overflow)
-    throw nb::value_error(("y: expected a class from 0 to " + std::to_string(outputs - 1) + ", got " + nb::repr(y).c_str()).c_str());
+    throw nb::value_error(
+        ("y: expected a class from 0 to " + std::to_string(outputs - 1) + ", got " + nb::repr(y).c_str()).c_str());
   return label;
 }
 
@@ -85,7 +91,8 @@ double step_as(PyLearner& p, nb::handle x, nb::handle y) {
   } else if (p.outputs == 1 && PyFloat_CheckExact(y.ptr())) {
     single = (T)PyFloat_AS_DOUBLE(y.ptr());
     if (std::isinf(single) && !std::isinf(PyFloat_AS_DOUBLE(y.ptr())))
-      throw nb::value_error(("y[0]: expected a number that float32 can hold, got " + std::string(nb::repr(y).c_str())).c_str());
+      throw nb::value_error(
+          ("y[0]: expected a number that float32 can hold, got " + std::string(nb::repr(y).c_str())).c_str());
     target.values = &single;
   } else {
     ys.read(y, p.outputs, "y");
@@ -170,7 +177,8 @@ nb::object step_many_as(PyLearner& p, nb::handle xs_in, nb::handle ys_in, bool w
   const size_t n = xs.read_many(xs_in, p.inputs, "xs");
   if (p.classes) labels.read(ys_in, n);
   else if (const size_t m = ys.read_many(ys_in, p.outputs, "ys"); m != n)
-    throw nb::value_error(("ys: expected as many examples as xs (" + std::to_string(n) + "), got " + std::to_string(m)).c_str());
+    throw nb::value_error(
+        ("ys: expected as many examples as xs (" + std::to_string(n) + "), got " + std::to_string(m)).c_str());
   T *losses, *outputs = nullptr;
   nb::object result = array_of<T>({n}, &losses), predictions;
   if (want_outputs) predictions = array_of<T>({n, (size_t)p.outputs}, &outputs);
@@ -191,7 +199,10 @@ nb::object step_many_as(PyLearner& p, nb::handle xs_in, nb::handle ys_in, bool w
         if (status != Status::ok) break;
         losses[i] = (T)loss;
         if (outputs) std::memcpy(outputs + i * p.outputs, p.as<T>().output(), sizeof(T) * p.outputs);
-        if (i % often == 0 && std::chrono::steady_clock::now() > end) { ++i; break; }
+        if (i % often == 0 && std::chrono::steady_clock::now() > end) {
+          ++i;
+          break;
+        }
       }
     }
     if (PyErr_CheckSignals() != 0) throw nb::python_error();
@@ -211,7 +222,8 @@ double step_minibatch_as(PyLearner& p, nb::handle xs_in, nb::handle ys_in) {
   if (!n) throw nb::value_error("xs: expected at least one example, got 0");
   if (p.classes) labels.read(ys_in, n);
   else if (const size_t m = ys.read_many(ys_in, p.outputs, "ys"); m != n)
-    throw nb::value_error(("ys: expected as many examples as xs (" + std::to_string(n) + "), got " + std::to_string(m)).c_str());
+    throw nb::value_error(
+        ("ys: expected as many examples as xs (" + std::to_string(n) + "), got " + std::to_string(m)).c_str());
   double loss = 0;
   int bad = 0;
   Status status;
@@ -221,8 +233,9 @@ double step_minibatch_as(PyLearner& p, nb::handle xs_in, nb::handle ys_in) {
                                       (int)n, &loss, &bad);
   }
   if (status != Status::ok)
-    reject<T>(status, xs.data + (size_t)bad * p.inputs, p.inputs, p.classes ? nullptr : ys.data + (size_t)bad * p.outputs,
-              p.outputs, p.classes ? labels.data[bad] : 0, ("s[" + std::to_string(bad) + "]").c_str());
+    reject<T>(status, xs.data + (size_t)bad * p.inputs, p.inputs,
+              p.classes ? nullptr : ys.data + (size_t)bad * p.outputs, p.outputs, p.classes ? labels.data[bad] : 0,
+              ("s[" + std::to_string(bad) + "]").c_str());
   return loss;
 }
 
@@ -261,7 +274,8 @@ nb::object predict_many_as(PyLearner& p, nb::handle xs_in, bool hidden) {
       status = p.as<T>().predict({xs.data + i * p.inputs}, out + i * p.outputs);
       if (status != Status::ok) break;
       for (size_t h = 0; h < rows.size(); ++h)
-        std::memcpy(rows[h] + i * plan.dense[h].outputs, p.as<T>().activation((int)h), sizeof(T) * plan.dense[h].outputs);
+        std::memcpy(rows[h] + i * plan.dense[h].outputs, p.as<T>().activation((int)h),
+                    sizeof(T) * plan.dense[h].outputs);
     }
   }
   if (status != Status::ok)

@@ -33,7 +33,9 @@ nb::object view_of(PyLearner& p, const FieldEntry& e) {
   std::vector<int64_t> strides;
   for (size_t s : e.strides) strides.push_back((int64_t)(s / bytes_of(e.type)));
   void* data = p.learner->block()->data() + e.offset;
-  const nb::dlpack::dtype type = e.type == Type::f32 ? nb::dtype<float>() : e.type == Type::f64 ? nb::dtype<double>() : nb::dtype<uint64_t>();
+  const nb::dlpack::dtype type = e.type == Type::f32   ? nb::dtype<float>()
+                                 : e.type == Type::f64 ? nb::dtype<double>()
+                                                       : nb::dtype<uint64_t>();
   return nb::cast(nb::ndarray<nb::numpy>(data, e.shape.size(), e.shape.data(), owner, strides.data(), type));
 }
 
@@ -92,8 +94,7 @@ nb::list rules() {
 
 NB_MODULE(_core, m) {
   m.doc() = "The engine of streamdl. Use the names that `streamdl` exports.";
-  nb::exception<Busy>(m, "BusyError", PyExc_RuntimeError).doc() =
-      "Another thread is using this learner.";
+  nb::exception<Busy>(m, "BusyError", PyExc_RuntimeError).doc() = "Another thread is using this learner.";
   m.def("optimizers", &rules, "The table of every update rule.");
   m.def("activations", &activation_names);
   m.def("losses", &loss_names);
@@ -103,16 +104,22 @@ NB_MODULE(_core, m) {
   m.def("instruction_set", [] { return std::string(chosen_instruction_set().name); });
 
   nb::class_<Checkpoint>(m, "Checkpoint")
-      .def_static("read", [](const std::string& path) {
-        file::Error error;
-        file::Bytes bytes;
-        if (file::read(path, bytes, error) != file::Status::ok) fail(error.message);
-        return new Checkpoint(std::vector<uint8_t>(bytes.data.get(), bytes.data.get() + bytes.size));
-      }, "path"_a)
-      .def_static("parse", [](nb::bytes b) {
-        const auto* data = reinterpret_cast<const uint8_t*>(b.c_str());
-        return new Checkpoint(std::vector<uint8_t>(data, data + b.size()));
-      }, "data"_a)
+      .def_static(
+          "read",
+          [](const std::string& path) {
+            file::Error error;
+            file::Bytes bytes;
+            if (file::read(path, bytes, error) != file::Status::ok) fail(error.message);
+            return new Checkpoint(std::vector<uint8_t>(bytes.data.get(), bytes.data.get() + bytes.size));
+          },
+          "path"_a)
+      .def_static(
+          "parse",
+          [](nb::bytes b) {
+            const auto* data = reinterpret_cast<const uint8_t*>(b.c_str());
+            return new Checkpoint(std::vector<uint8_t>(data, data + b.size()));
+          },
+          "data"_a)
       .def_prop_ro("metadata", [](const Checkpoint& c) {
         nb::dict d;
         for (const auto& [k, v] : c.parsed.metadata) d[nb::str(k.c_str(), k.size())] = nb::str(v.c_str(), v.size());
@@ -124,86 +131,122 @@ NB_MODULE(_core, m) {
       .def(nb::init<const nb::dict&, const Checkpoint*>(), "spec"_a, "checkpoint"_a.none() = nb::none())
       .def("step", &step, "x"_a.none(), "y"_a.none(),
            "Predict, then learn from one example; returns the loss before the update.")
-      .def("step_many", &step_many, "xs"_a.none(), "ys"_a.none(), "outputs"_a = false, "Learn from n examples in order; returns (n,) losses, and with outputs=True the predictions.",
+      .def("step_many", &step_many, "xs"_a.none(), "ys"_a.none(), "outputs"_a = false,
+           "Learn from n examples in order; returns (n,) losses, and with outputs=True the predictions.",
            nb::sig("def step_many(self, xs: object, ys: object, outputs: bool = False) -> typing.Any"))
-      .def("step_minibatch", &step_minibatch,
-           "xs"_a.none(), "ys"_a.none(), "One update from the mean gradient of a minibatch; returns the mean loss before it.")
+      .def("step_minibatch", &step_minibatch, "xs"_a.none(), "ys"_a.none(),
+           "One update from the mean gradient of a minibatch; returns the mean loss before it.")
       .def("predict", &predict, "x"_a.none(), "The outputs for x, as a new array; no learning.",
            nb::sig("def predict(self, x: object) -> numpy.typing.NDArray[typing.Any]"))
-      .def("predict_many", [](PyLearner& p, nb::handle xs) { return predict_many(p, xs, false); }, "xs"_a.none(),
-           nb::sig("def predict_many(self, xs: object) -> numpy.typing.NDArray[typing.Any]"))
-      .def("activations", [](PyLearner& p, nb::handle xs) { return predict_many(p, xs, true); }, "xs"_a.none(),
-           "The activations of every hidden layer, a list of (n, units).",
-           nb::sig("def activations(self, xs: object) -> list[numpy.typing.NDArray[typing.Any]]"))
-      .def_prop_ro("output", [](nb::handle self) { return output_view(*nb::inst_ptr<PyLearner>(self), self); },
-                   "View of the prediction that the last step made before its update.",
-           nb::sig("def output(self) -> numpy.typing.NDArray[typing.Any]"))
-      .def_prop_ro("steps", [](PyLearner& p) { return p.learner->steps(); }, "Examples learned from so far.")
-      .def("state_hash", [](PyLearner& p) { Hold hold(p); p.learner->settle(); return p.learner->state_hash(); },
-           "SHA-256 over the sorted names and the bytes of the state.")
-      .def("_entries", [](PyLearner& p) {
-        nb::list names;
-        for (const FieldEntry& e : p.learner->plan().entries) names.append(nb::make_tuple(e.name, e.parameter));
-        return names;
-      }, nb::sig("def _entries(self) -> list[tuple[str, bool]]"))
-      .def("_view", [](PyLearner& p, const std::string& name) {
-        for (const FieldEntry& e : p.learner->plan().entries)
-          if (e.name == name) return view_of(p, e);
-        throw nb::key_error(name.c_str());
-      }, "name"_a, nb::sig("def _view(self, name: str) -> numpy.typing.NDArray[typing.Any]"))
-      .def("_hyper", [](PyLearner& p) {
-        nb::dict d;
-        const auto& names = p.learner->plan().hyper_names;
-        for (size_t i = 0; i < names.size(); ++i) d[names[i].name.c_str()] = p.learner->hyper()[i];
-        return d;
-      }, nb::sig("def _hyper(self) -> dict[str, float]"))
-      .def("_set_hyper", [](PyLearner& p, const std::string& name, double value) {
-        Hold hold(p);
-        const Plan& plan = p.learner->plan();
-        for (size_t i = 0; i < plan.hyper_names.size(); ++i) {
-          if (plan.hyper_names[i].name != name) continue;
-          const std::string wrong = plan.check_hyper(i, value);
-          if (!wrong.empty()) throw nb::value_error(wrong.c_str());
-          if (name == "momentum" && (value == 0) != (p.learner->hyper()[i] == 0))
-            throw nb::value_error("momentum: 0 and other values need different state; build a new learner");
-          p.learner->hyper()[i] = value;
-          p.learner->hyper_changed();
-          return;
-        }
-        throw nb::key_error(name.c_str());
-      })
+      .def(
+          "predict_many", [](PyLearner& p, nb::handle xs) { return predict_many(p, xs, false); }, "xs"_a.none(),
+          nb::sig("def predict_many(self, xs: object) -> numpy.typing.NDArray[typing.Any]"))
+      .def(
+          "activations", [](PyLearner& p, nb::handle xs) { return predict_many(p, xs, true); }, "xs"_a.none(),
+          "The activations of every hidden layer, a list of (n, units).",
+          nb::sig("def activations(self, xs: object) -> list[numpy.typing.NDArray[typing.Any]]"))
+      .def_prop_ro(
+          "output", [](nb::handle self) { return output_view(*nb::inst_ptr<PyLearner>(self), self); },
+          "View of the prediction that the last step made before its update.",
+          nb::sig("def output(self) -> numpy.typing.NDArray[typing.Any]"))
+      .def_prop_ro(
+          "steps", [](PyLearner& p) { return p.learner->steps(); }, "Examples learned from so far.")
+      .def(
+          "state_hash",
+          [](PyLearner& p) {
+            Hold hold(p);
+            p.learner->settle();
+            return p.learner->state_hash();
+          },
+          "SHA-256 over the sorted names and the bytes of the state.")
+      .def(
+          "_entries",
+          [](PyLearner& p) {
+            nb::list names;
+            for (const FieldEntry& e : p.learner->plan().entries) names.append(nb::make_tuple(e.name, e.parameter));
+            return names;
+          },
+          nb::sig("def _entries(self) -> list[tuple[str, bool]]"))
+      .def(
+          "_view",
+          [](PyLearner& p, const std::string& name) {
+            for (const FieldEntry& e : p.learner->plan().entries)
+              if (e.name == name) return view_of(p, e);
+            throw nb::key_error(name.c_str());
+          },
+          "name"_a, nb::sig("def _view(self, name: str) -> numpy.typing.NDArray[typing.Any]"))
+      .def(
+          "_hyper",
+          [](PyLearner& p) {
+            nb::dict d;
+            const auto& names = p.learner->plan().hyper_names;
+            for (size_t i = 0; i < names.size(); ++i) d[names[i].name.c_str()] = p.learner->hyper()[i];
+            return d;
+          },
+          nb::sig("def _hyper(self) -> dict[str, float]"))
+      .def("_set_hyper",
+           [](PyLearner& p, const std::string& name, double value) {
+             Hold hold(p);
+             const Plan& plan = p.learner->plan();
+             for (size_t i = 0; i < plan.hyper_names.size(); ++i) {
+               if (plan.hyper_names[i].name != name) continue;
+               const std::string wrong = plan.check_hyper(i, value);
+               if (!wrong.empty()) throw nb::value_error(wrong.c_str());
+               if (name == "momentum" && (value == 0) != (p.learner->hyper()[i] == 0))
+                 throw nb::value_error("momentum: 0 and other values need different state; build a new learner");
+               p.learner->hyper()[i] = value;
+               p.learner->hyper_changed();
+               return;
+             }
+             throw nb::key_error(name.c_str());
+           })
       .def_prop_ro("_hidden", [](PyLearner& p) { return p.learner->plan().hidden.size(); })
-      .def_prop_ro("_layer_sizes", [](PyLearner& p) {
-        std::vector<int> sizes;
-        for (const Dense& d : p.learner->plan().dense) sizes.push_back(d.outputs);
-        return sizes;
-      })
+      .def_prop_ro("_layer_sizes",
+                   [](PyLearner& p) {
+                     std::vector<int> sizes;
+                     for (const Dense& d : p.learner->plan().dense) sizes.push_back(d.outputs);
+                     return sizes;
+                   })
       .def("_utilities", [](PyLearner& p, int h) { return p.learner->utilities(h); })
       .def("_ages", [](PyLearner& p, int h) { return p.learner->ages(h); })
       .def("_replacements", [](PyLearner& p, int h) { return p.learner->replacements(h); })
-      .def("_regenerate", [](PyLearner& p, int h, int unit) { Hold hold(p); p.learner->regenerate(h, unit); })
-      .def("_reset_outputs", [](PyLearner& p, const std::vector<int>& units, bool draw) {
-        Hold hold(p);
-        p.learner->reset_outputs(units, draw);
-      })
-      .def_prop_ro("cancelled", [](PyLearner& p) { return p.learner->cancelled(); },
-                   "Updates of single weights that were cancelled because a field would not have been finite.")
-      .def("_save", [](PyLearner& p, const std::string& path, const nb::dict& metadata) {
-        Hold hold(p);
-        file::AtomicFile f(path);
-        file::Error error;
-        container::Error bad;
-        if (f.open(error) != file::Status::ok) fail(error.message);
-        const auto status = write(p, metadata, [&](const void* d, size_t n) { return f.write(d, n, error) == file::Status::ok; }, bad);
-        if (error.status != file::Status::ok) fail(error.message);
-        if (status != container::Status::ok) throw nb::value_error(bad.message);
-        if (f.commit(error) != file::Status::ok) fail(error.message);
-      })
+      .def("_regenerate",
+           [](PyLearner& p, int h, int unit) {
+             Hold hold(p);
+             p.learner->regenerate(h, unit);
+           })
+      .def("_reset_outputs",
+           [](PyLearner& p, const std::vector<int>& units, bool draw) {
+             Hold hold(p);
+             p.learner->reset_outputs(units, draw);
+           })
+      .def_prop_ro(
+          "cancelled", [](PyLearner& p) { return p.learner->cancelled(); },
+          "Updates of single weights that were cancelled because a field would not have been finite.")
+      .def("_save",
+           [](PyLearner& p, const std::string& path, const nb::dict& metadata) {
+             Hold hold(p);
+             file::AtomicFile f(path);
+             file::Error error;
+             container::Error bad;
+             if (f.open(error) != file::Status::ok) fail(error.message);
+             const auto status = write(
+                 p, metadata, [&](const void* d, size_t n) { return f.write(d, n, error) == file::Status::ok; }, bad);
+             if (error.status != file::Status::ok) fail(error.message);
+             if (status != container::Status::ok) throw nb::value_error(bad.message);
+             if (f.commit(error) != file::Status::ok) fail(error.message);
+           })
       .def("_to_bytes", [](PyLearner& p, const nb::dict& metadata) {
         Hold hold(p);
         std::string bytes;
         container::Error bad;
-        if (write(p, metadata, [&](const void* d, size_t n) { bytes.append((const char*)d, n); return true; }, bad) != container::Status::ok)
+        if (write(
+                p, metadata,
+                [&](const void* d, size_t n) {
+                  bytes.append((const char*)d, n);
+                  return true;
+                },
+                bad) != container::Status::ok)
           throw nb::value_error(bad.message);
         return nb::bytes(bytes.data(), bytes.size());
       });

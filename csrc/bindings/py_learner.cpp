@@ -23,9 +23,11 @@ void compare(const Plan& plan, const Checkpoint& c) {
     const auto it = found.find(e.name);
     if (it == found.end()) throw nb::value_error(("checkpoint: the array '" + e.name + "' is missing").c_str());
     if (it->second->dtype != dtype_of(e.type) || it->second->shape != shape_of(e))
-      throw nb::value_error(("checkpoint: the array '" + e.name + "' has another shape or type than its learner").c_str());
+      throw nb::value_error(
+          ("checkpoint: the array '" + e.name + "' has another shape or type than its learner").c_str());
   }
-  if (found.size() != plan.entries.size()) throw nb::value_error("checkpoint: it holds arrays that its learner does not have");
+  if (found.size() != plan.entries.size())
+    throw nb::value_error("checkpoint: it holds arrays that its learner does not have");
 }
 
 }  // namespace

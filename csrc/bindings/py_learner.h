@@ -51,7 +51,9 @@ struct PyLearner {
   }
 
   template <class T>
-  LearnerOf<T>& as() { return static_cast<LearnerOf<T>&>(*learner); }
+  LearnerOf<T>& as() {
+    return static_cast<LearnerOf<T>&>(*learner);
+  }
 
  private:
   void check_loaded(const Plan& plan) const;

@@ -21,7 +21,9 @@ int position(const std::vector<std::string>& names, const std::string& name, con
 }
 
 template <class R>
-R get(const nb::dict& d, const char* key) { return nb::cast<R>(d[key]); }
+R get(const nb::dict& d, const char* key) {
+  return nb::cast<R>(d[key]);
+}
 
 }  // namespace
 

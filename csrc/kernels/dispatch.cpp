@@ -5,7 +5,7 @@
 
 namespace streamdl {
 
-#define STREAMDL_DECLARE(isa)                   \
+#define STREAMDL_DECLARE(isa)                     \
   const Kernels<float>& kernels_##isa##_single(); \
   const Kernels<double>& kernels_##isa##_double();
 STREAMDL_DECLARE(scalar)
@@ -20,8 +20,8 @@ namespace {
 const InstructionSet kSets[] = {
     {"scalar", [] { return true; }, kernels_scalar_single, kernels_scalar_double},
 #if defined(__x86_64__)
-    {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); },
-     kernels_avx2_single, kernels_avx2_double},
+    {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }, kernels_avx2_single,
+     kernels_avx2_double},
     {"avx512",
      [] {
        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
@@ -52,8 +52,8 @@ const InstructionSet& instruction_set(const std::string& name) {
     fastest = &set;
   }
   if (name.empty()) return *fastest;
-  throw std::runtime_error("STREAMDL_ISA: '" + name + "' is not an instruction set of this processor and build; available: " +
-                           choices);
+  throw std::runtime_error("STREAMDL_ISA: '" + name +
+                           "' is not an instruction set of this processor and build; available: " + choices);
 }
 
 const InstructionSet& chosen_instruction_set() {

@@ -14,7 +14,13 @@ namespace streamdl {
 
 enum class Activation { linear, relu, leaky_relu, elu, gelu, silu, tanh, sigmoid, softplus, count };
 enum class Utility {
-  contribution, weight, adaptation, zero_contribution, adaptable_contribution, feature_by_input, count
+  contribution,
+  weight,
+  adaptation,
+  zero_contribution,
+  adaptable_contribution,
+  feature_by_input,
+  count
 };
 enum class Loss { squared_error, cross_entropy, binary_cross_entropy, huber, count };
 
@@ -38,16 +44,16 @@ constexpr int padded(int n) {
 // out = bias + sum over rows of x[row] * weights[row, :], in groups of four rows, for a range of columns.
 template <class T>
 struct ForwardArgs {
-  const T* weights;      // row j at weights + j * row_stride
+  const T* weights;  // row j at weights + j * row_stride
   ptrdiff_t row_stride;
-  const int32_t* rows;   // active rows, ascending
+  const int32_t* rows;  // active rows, ascending
   int row_count;
-  const T* x;            // (inputs)
-  const T* bias;         // (columns), or null
-  T* out;                // (columns)
-  int begin, end;        // columns of this call; from a whole vector on, padding need not be covered
-  Level level;           // not near: sweep whole rows
-  int inputs;            // by output: the length of a vector of weights,
+  const T* x;               // (inputs)
+  const T* bias;            // (columns), or null
+  T* out;                   // (columns)
+  int begin, end;           // columns of this call; from a whole vector on, padding need not be covered
+  Level level;              // not near: sweep whole rows
+  int inputs;               // by output: the length of a vector of weights,
   ptrdiff_t output_stride;  // and the distance to the next
 };
 
@@ -55,41 +61,41 @@ struct ForwardArgs {
 // the error of its source unit, is updated with its fields, adds to its unit's sums, and is written once.
 template <class T>
 struct UpdateArgs {
-  T* weights;            // row j at weights + j * row_stride: [w | field 0 | field 1 | ...]
+  T* weights;  // row j at weights + j * row_stride: [w | field 0 | field 1 | ...]
   ptrdiff_t row_stride;
-  int columns;           // padded: the distance between a weight and its fields
-  int used;              // columns without padding
+  int columns;  // padded: the distance between a weight and its fields
+  int used;     // columns without padding
   const int32_t* rows;
   int row_count;
-  const T* x;            // (inputs) activation of each source unit
-  const T* delta;        // (columns) dL/d(pre-activation)
-  const T* sensitivity;  // (columns) or null
-  T* bias;               // row [b | fields] with x = 1, or null
+  const T* x;                              // (inputs) activation of each source unit
+  const T* delta;                          // (columns) dL/d(pre-activation)
+  const T* sensitivity;                    // (columns) or null
+  T* bias;                                 // row [b | fields] with x = 1, or null
   const T* row_correction[kMaxClocks];     // (inputs) 1 / (1 - beta^t) of the source units, or null
   const T* column_correction[kMaxClocks];  // (columns)
-  T* input_delta;        // (inputs) sum over columns of w * delta, from the weights before the update
-  T* input_sensitivity;  // (inputs) sum over columns of w^2 * sensitivity
-  T* outgoing_sum;       // (inputs) sum of |w| after the update
-  T* incoming_change;    // (columns) accumulates |w after| - |w before|
-  const double* hyper;   // of the rule, then the common ones
-  Level level;           // not near: prefetch the next rows
-  int inputs;            // by output: the length of a vector of weights,
-  ptrdiff_t output_stride;  // the distance to the next,
-  bool rests;            // and whether silent rows stay as they are
-  T limit;               // rules with fields: a bound that no |w| is above before the pass
-  T largest;             // in and out: the largest |w| seen above it
-  uint64_t cancelled;    // in and out: updates cancelled because a field would not be finite
+  T* input_delta;                          // (inputs) sum over columns of w * delta, from the weights before the update
+  T* input_sensitivity;                    // (inputs) sum over columns of w^2 * sensitivity
+  T* outgoing_sum;                         // (inputs) sum of |w| after the update
+  T* incoming_change;                      // (columns) accumulates |w after| - |w before|
+  const double* hyper;                     // of the rule, then the common ones
+  Level level;                             // not near: prefetch the next rows
+  int inputs;                              // by output: the length of a vector of weights,
+  ptrdiff_t output_stride;                 // the distance to the next,
+  bool rests;                              // and whether silent rows stay as they are
+  T limit;                                 // rules with fields: a bound that no |w| is above before the pass
+  T largest;                               // in and out: the largest |w| seen above it
+  uint64_t cancelled;                      // in and out: updates cancelled because a field would not be finite
 };
 
 // One row of parameters whose gradient lies in memory: biases and layer-norm parameters, minibatches.
 template <class T>
 struct StoredUpdateArgs {
-  T* weights;            // [w | fields]
-  int columns;           // padded: the distance between a weight and its fields
+  T* weights;   // [w | fields]
+  int columns;  // padded: the distance between a weight and its fields
   int used;
-  const T* gradient;     // (columns)
-  const T* sensitivity;  // (columns) d itself, or null
-  const T* row_correction;     // (clocks) of the source unit, or null
+  const T* gradient;        // (columns)
+  const T* sensitivity;     // (columns) d itself, or null
+  const T* row_correction;  // (clocks) of the source unit, or null
   const T* column_correction[kMaxClocks];
   const double* hyper;
   T largest;
@@ -101,23 +107,23 @@ template <class T>
 struct UtilityArgs {
   int units;
   T decay;
-  T* utility;               // u
-  T* mean_activation;       // f, or null where the kind does not use it
-  const T* correction;      // 1 / (1 - decay^age), with mean_activation
-  const T* activation;      // h
-  const T* magnitude;       // |h| or |h - f/c| as means over a minibatch, or null: computed from h
-  const T* outgoing_sum;    // sum of |outgoing weights|, or null
-  const T* incoming_sum;    // sum of |incoming weights|, or null
+  T* utility;                        // u
+  T* mean_activation;                // f, or null where the kind does not use it
+  const T* correction;               // 1 / (1 - decay^age), with mean_activation
+  const T* activation;               // h
+  const T* magnitude;                // |h| or |h - f/c| as means over a minibatch, or null: computed from h
+  const T* outgoing_sum;             // sum of |outgoing weights|, or null
+  const T* incoming_sum;             // sum of |incoming weights|, or null
   T outgoing_scale, incoming_scale;  // 1 / how many
 };
 
 // What the fused pass is asked to do; an index into RuleKernels::update.
 enum UpdateMode : unsigned {
-  kPropagate = 1,      // compute input_delta (and input_sensitivity)
-  kDecay = 2,          // weight_decay or decoupled_weight_decay is not 0
-  kOutgoingSums = 4,   // outgoing_sum
-  kIncomingSums = 8,   // outgoing_sum and incoming_change
-  kBounded = 16,       // RuleKernels::bound said yes: no value needs a look
+  kPropagate = 1,     // compute input_delta (and input_sensitivity)
+  kDecay = 2,         // weight_decay or decoupled_weight_decay is not 0
+  kOutgoingSums = 4,  // outgoing_sum
+  kIncomingSums = 8,  // outgoing_sum and incoming_change
+  kBounded = 16,      // RuleKernels::bound said yes: no value needs a look
   kUpdateModes = 32,
 };
 
@@ -125,7 +131,7 @@ template <class T>
 struct RuleKernels {
   void (*update[kUpdateModes])(UpdateArgs<T>&);
   void (*update_by_output[kUpdateModes])(UpdateArgs<T>&);  // see Dense::by_output
-  void (*update_stored[2])(StoredUpdateArgs<T>&);  // [with decay]
+  void (*update_stored[2])(StoredUpdateArgs<T>&);          // [with decay]
   // Takes upper bounds of |w| and of every |field| past an update with |g| <= gradient, without decay. False,
   // and nothing changed, unless they all stay small and the quick formulas hold; null without fields.
   bool (*bound)(double* most, double gradient, const double* hyper);
@@ -134,8 +140,8 @@ struct RuleKernels {
 // What a layer of units sends on.
 template <class T>
 struct Emitted {
-  int active;      // how many are not 0, where they were listed
-  T largest;       // max |h|
+  int active;  // how many are not 0, where they were listed
+  T largest;   // max |h|
 };
 
 template <class T>
@@ -182,8 +188,7 @@ struct Kernels {
   void (*multiply)(const T* a, const T* b, T* out, int n);
 
   // Loss, delta and curvature (or null) of the outputs. `target` is (n) without padding, or null with `label`.
-  LossResult<T> (*loss[(int)Loss::count])(const T* output, const T* target, int label, int n, T* delta,
-                                          T* curvature);
+  LossResult<T> (*loss[(int)Loss::count])(const T* output, const T* target, int label, int n, T* delta, T* curvature);
 
   // w = (1 - shrink) w + noise N(0,1) for the n weights of a row; returns max |w|.
   T (*perturb)(T* row, int n, double shrink, double noise, const uint32_t* counter, const uint32_t* key);
@@ -209,8 +214,12 @@ struct InstructionSet {
 template <class T>
 const Kernels<T>& kernels_of(const InstructionSet& set);
 template <>
-inline const Kernels<float>& kernels_of<float>(const InstructionSet& set) { return set.single(); }
+inline const Kernels<float>& kernels_of<float>(const InstructionSet& set) {
+  return set.single();
+}
 template <>
-inline const Kernels<double>& kernels_of<double>(const InstructionSet& set) { return set.twice(); }
+inline const Kernels<double>& kernels_of<double>(const InstructionSet& set) {
+  return set.twice();
+}
 
 }  // namespace streamdl

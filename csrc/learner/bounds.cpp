@@ -63,9 +63,8 @@ bool LearnerOf<T>::extend_bounds(int l) {
   const auto bound = kernels_.rules[plan_->rule].bound;
   const double x = std::max(1.0, (double)scratch_[l].emitted.largest);
   const double gradient = x * kernels_.largest(scratch_[l + 1].delta, padded);
-  if (plan_->uses_sensitivity &&
-      !(kernels_.all_finite(sensitivity, padded) &&
-        x * x * std::max(1.0, (double)kernels_.largest(sensitivity, padded)) < base::kSmall))
+  if (plan_->uses_sensitivity && !(kernels_.all_finite(sensitivity, padded) &&
+                                   x * x * std::max(1.0, (double)kernels_.largest(sensitivity, padded)) < base::kSmall))
     return false;
   if (bound(b.most.data(), gradient, hyper())) return true;
   if (steps() < b.measured + kRest) return false;

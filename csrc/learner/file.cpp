@@ -24,12 +24,10 @@ auto retry(Call call) {
   return result;
 }
 
-Status fail(Error& error, Status status, int number, const char* what, const std::string& path,
-            const char* reason) {
+Status fail(Error& error, Status status, int number, const char* what, const std::string& path, const char* reason) {
   error.status = status;
   error.number = number;
-  std::snprintf(error.message, sizeof error.message, "%s \"%.300s\": %s", what, path.c_str(),
-                reason);
+  std::snprintf(error.message, sizeof error.message, "%s \"%.300s\": %s", what, path.c_str(), reason);
   return status;
 }
 
@@ -101,8 +99,7 @@ AtomicFile::~AtomicFile() { discard(); }
 void AtomicFile::discard() {
   if (fd_ < 0) return;
   Error ignored;
-  if (own_temporary(ignored) == Status::ok)
-    retry([&] { return calls_.unlink(temporary_.c_str()); });
+  if (own_temporary(ignored) == Status::ok) retry([&] { return calls_.unlink(temporary_.c_str()); });
   calls_.close(fd_);
   fd_ = -1;
 }
@@ -134,10 +131,8 @@ Status AtomicFile::own_temporary(Error& error) {
       return fail(error, Status::busy, 0, "save", path_, "somebody else is writing this file now");
     if (!is_unsupported(errno)) return fail_call(error, "flock", temporary_);
   }
-  if (retry([&] { return calls_.fstat(fd_, &ours); }) != 0)
-    return fail_call(error, "fstat", temporary_);
-  if (!S_ISREG(ours.st_mode))
-    return fail(error, Status::not_a_file, 0, "save", temporary_, "not a regular file");
+  if (retry([&] { return calls_.fstat(fd_, &ours); }) != 0) return fail_call(error, "fstat", temporary_);
+  if (!S_ISREG(ours.st_mode)) return fail(error, Status::not_a_file, 0, "save", temporary_, "not a regular file");
   if (retry([&] { return calls_.stat(temporary_.c_str(), &named); }) != 0)
     return errno == ENOENT ? Status::busy : fail_call(error, "stat", temporary_);
   const bool same = named.st_ino == ours.st_ino && named.st_dev == ours.st_dev;
@@ -146,8 +141,7 @@ Status AtomicFile::own_temporary(Error& error) {
 
 Status AtomicFile::write(const void* data, size_t bytes, Error& error) {
   error = Error();
-  if (fd_ < 0)
-    return fail(error, Status::system_call, EBADF, "write", path_, "the file is not open");
+  if (fd_ < 0) return fail(error, Status::system_call, EBADF, "write", path_, "the file is not open");
   if (write_all(calls_, fd_, data, bytes)) return Status::ok;
   fail_call(error, "write", temporary_);
   discard();
@@ -156,16 +150,12 @@ Status AtomicFile::write(const void* data, size_t bytes, Error& error) {
 
 Status AtomicFile::commit(Error& error) {
   error = Error();
-  if (fd_ < 0)
-    return fail(error, Status::system_call, EBADF, "commit", path_, "the file is not open");
+  if (fd_ < 0) return fail(error, Status::system_call, EBADF, "commit", path_, "the file is not open");
   const std::string folder = folder_of(path_);
   // Opened first, so that a folder that cannot be opened is met before anything is renamed.
-  const int folder_fd =
-      retry([&] { return calls_.open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0); });
-  if (folder_fd < 0)
-    fail_call(error, "open", folder);
-  else if (retry([&] { return calls_.fsync(fd_); }) != 0)
-    fail_call(error, "fsync", temporary_);
+  const int folder_fd = retry([&] { return calls_.open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0); });
+  if (folder_fd < 0) fail_call(error, "open", folder);
+  else if (retry([&] { return calls_.fsync(fd_); }) != 0) fail_call(error, "fsync", temporary_);
   else if (keep_previous(error) != Status::ok)
     ;  // reported
   else if (retry([&] { return calls_.rename(temporary_.c_str(), path_.c_str()); }) != 0)
@@ -203,8 +193,7 @@ Status AtomicFile::keep_previous(Error& error) {
   } else if (result != 0) {
     return fail_call(error, "link", path_);
   }
-  if (retry([&] { return calls_.rename(kept_.c_str(), previous_.c_str()); }) != 0)
-    fail_call(error, "rename", kept_);
+  if (retry([&] { return calls_.rename(kept_.c_str(), previous_.c_str()); }) != 0) fail_call(error, "rename", kept_);
   // rename() leaves both names when they already are the same file, as after a kill between the two
   // renames; on an error, too, the name has to go. As a rule it is gone and unlink() says ENOENT.
   retry([&] { return calls_.unlink(kept_.c_str()); });
@@ -219,10 +208,8 @@ Status AtomicFile::copy(const std::string& from, const std::string& to, Error& e
   const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
   const int fd = retry([&] { return calls_.open(to.c_str(), flags, 0666); });
   if (fd < 0) return fail_call(error, "open", to);
-  if (!write_all(calls_, fd, bytes.data.get(), bytes.size))
-    fail_call(error, "write", to);
-  else if (retry([&] { return calls_.fsync(fd); }) != 0)
-    fail_call(error, "fsync", to);
+  if (!write_all(calls_, fd, bytes.data.get(), bytes.size)) fail_call(error, "write", to);
+  else if (retry([&] { return calls_.fsync(fd); }) != 0) fail_call(error, "fsync", to);
   calls_.close(fd);
   return error.status;
 }
@@ -232,22 +219,18 @@ Status AtomicFile::copy(const std::string& from, const std::string& to, Error& e
 Status read(const std::string& path, Bytes& bytes, Error& error, const SystemCalls& calls) {
   error = Error();
   bytes = Bytes();
-  const int fd =
-      retry([&] { return calls.open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0); });
+  const int fd = retry([&] { return calls.open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0); });
   if (fd < 0) return fail_call(error, "open", path);
   struct stat status;
-  if (retry([&] { return calls.fstat(fd, &status); }) != 0)
-    fail_call(error, "fstat", path);
-  else if (!S_ISREG(status.st_mode))
-    fail(error, Status::not_a_file, 0, "read", path, "not a regular file");
+  if (retry([&] { return calls.fstat(fd, &status); }) != 0) fail_call(error, "fstat", path);
+  else if (!S_ISREG(status.st_mode)) fail(error, Status::not_a_file, 0, "read", path, "not a regular file");
   if (error.status == Status::ok) {
     const size_t size = static_cast<size_t>(status.st_size);
     bytes.data.reset(new (std::nothrow) uint8_t[size]);
     if (!bytes.data) fail(error, Status::out_of_memory, 0, "read", path, "not enough memory");
     while (error.status == Status::ok && bytes.size < size) {
       const size_t wanted = std::min(size - bytes.size, kMaxTransfer);
-      const ssize_t n =
-          retry([&] { return calls.read(fd, bytes.data.get() + bytes.size, wanted); });
+      const ssize_t n = retry([&] { return calls.read(fd, bytes.data.get() + bytes.size, wanted); });
       if (n < 0) fail_call(error, "read", path);
       if (n <= 0) break;  // the end came early: somebody shortened the file
       bytes.size += static_cast<size_t>(n);

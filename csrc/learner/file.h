@@ -84,7 +84,6 @@ struct Bytes {
 
 // Reads a whole regular file. It is read, not mapped: a mapped file that somebody shortens would
 // kill the process. Allocates the size that the file has; bytes appended meanwhile are left out.
-Status read(const std::string& path, Bytes& bytes, Error& error,
-            const SystemCalls& calls = system_calls());
+Status read(const std::string& path, Bytes& bytes, Error& error, const SystemCalls& calls = system_calls());
 
 }  // namespace streamdl::file

@@ -41,8 +41,7 @@ T* LearnerOf<T>::allocate(size_t count) {
 }
 
 template <class T>
-LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan)
-    : Learner(std::move(plan)), kernels_(kernels_of<T>(*set_)) {
+LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan) : Learner(std::move(plan)), kernels_(kernels_of<T>(*set_)) {
   for (const Boundary& b : plan_->boundaries) {
     Scratch s{};
     const int room = b.padded + kLanes<T>;  // for the spare row
@@ -55,8 +54,8 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan)
         list->push_back(affine ? allocate(b.padded) : nullptr);
       s.inverse_deviation.push_back(T(0));
     }
-    for (T** vector : {&s.delta, &s.sensitivity, &s.outgoing_sum, &s.incoming_change, &s.exact, &s.magnitude,
-                       &s.mean, &s.decay_correction})
+    for (T** vector : {&s.delta, &s.sensitivity, &s.outgoing_sum, &s.incoming_change, &s.exact, &s.magnitude, &s.mean,
+                       &s.decay_correction})
       *vector = allocate(room);
     for (T*& correction : s.correction) {
       correction = allocate(b.padded);
@@ -171,8 +170,7 @@ bool LearnerOf<T>::forward_op(int b, size_t i, bool train, uint64_t step) {
   T* out = s.values[i + 1];
   const int n = boundary.units;
   switch (op.spec.kind) {
-    case LayerSpec::Kind::activation:
-      return kernels_.emit[(int)op.spec.activation](in, out, n, nullptr, &s.emitted);
+    case LayerSpec::Kind::activation: return kernels_.emit[(int)op.spec.activation](in, out, n, nullptr, &s.emitted);
     case LayerSpec::Kind::layer_norm:
       if (op.parameter < 0) return kernels_.normalize(in, out, &s.inverse_deviation[i], n);
       // the gradient's place keeps the normalised vector
@@ -196,10 +194,8 @@ bool LearnerOf<T>::forward(bool train, uint64_t step) {
   for (int l = 0; l < layers; ++l) {
     ForwardArgs<T>& a = calls_[l].forward;
     a.row_count = scratch_[l].count;
-    if (calls_[l].cut)
-      forward_dense(calls_[l]);
-    else
-      calls_[l].sweep(a);
+    if (calls_[l].cut) forward_dense(calls_[l]);
+    else calls_[l].sweep(a);
     const bool lost = train && l + 1 == layers && scratch_[layers].values.size() == 1;  // the loss looks at them
     if (!lost && !forward_ops(l + 1, train, step)) return false;
   }
@@ -378,8 +374,18 @@ void LearnerOf<T>::prepare() {
     Call& call = calls_[l];
     call.sweep = d.by_output ? kernels_.forward_by_output : kernels_.forward;
     call.cut = is_cut(d);
-    call.forward = {vector(d, 0), (ptrdiff_t)d.row_stride, source.skips ? in.active : in.all, 0, in.values.back(),
-                    bias(d), out.values[0], 0, d.outputs, d.level, d.inputs, (ptrdiff_t)d.output_stride};
+    call.forward = {vector(d, 0),
+                    (ptrdiff_t)d.row_stride,
+                    source.skips ? in.active : in.all,
+                    0,
+                    in.values.back(),
+                    bias(d),
+                    out.values[0],
+                    0,
+                    d.outputs,
+                    d.level,
+                    d.inputs,
+                    (ptrdiff_t)d.output_stride};
     call.resting = rest && source.skips;
     bool drops = false;
     call.propagates = l > 0;
@@ -459,10 +465,8 @@ void LearnerOf<T>::update_dense(int l) {
   a.cancelled = 0;
   if (!call.incoming) {
     const auto run = plan_->field_count && within_bounds(l) ? call.run_bounded : call.run;
-    if (pool_)
-      share_update(call, run, a);
-    else
-      run(a);
+    if (pool_) share_update(call, run, a);
+    else run(a);
   } else {
     // Incoming sums add up over fixed tiles of rows, so that no split of the rows changes a bit.
     T* sum = block_->at<T>(plan_->hidden[l].incoming_sum);
@@ -486,16 +490,12 @@ void LearnerOf<T>::learn() {
   for (int l = (int)calls_.size(); l-- > 0;) {
     Call& c = calls_[l];
     const Scratch& s = scratch_[l + 1];
-    if (c.back)
-      c.back(s.values[0], s.out, s.delta, s.delta, c.curved, c.curved, s.units);
-    else if (!c.straight)
-      back_ops(l + 1, plan_->uses_sensitivity, true);
+    if (c.back) c.back(s.values[0], s.out, s.delta, s.delta, c.curved, c.curved, s.units);
+    else if (!c.straight) back_ops(l + 1, plan_->uses_sensitivity, true);
     if (c.clears) clear_deltas(scratch_[l]);
     c.update.row_count = c.resting ? scratch_[l].count : scratch_[l].units;
-    if (c.plain)
-      c.run(c.update);
-    else
-      update_dense(l);
+    if (c.plain) c.run(c.update);
+    else update_dense(l);
   }
   if (calls_[0].propagates) back_ops(0, plan_->uses_sensitivity, true);
 }

@@ -19,7 +19,7 @@ enum class Status {
   input_not_finite,
   target_not_finite,
   label_out_of_range,
-  overflow,          // a pre-activation, the loss or an update would not be finite
+  overflow,  // a pre-activation, the loss or an update would not be finite
 };
 
 // One input: dense numbers, or the indices (ascending, unique, in range) and values of the nonzero ones.
@@ -123,12 +123,12 @@ class LearnerOf : public Learner {
     int32_t *active, *all;
     // The last operation, that is an activation or none: from `in` to `out`.
     bool (*emit)(const T* in, T* out, int units, int32_t* active, Emitted<T>* emitted);
-    size_t before;                // operations before it
+    size_t before;  // operations before it
     int units;
-    int32_t* listed;              // `active`, or null where silent units need a visit too
-    T* out;                       // values.back()
+    int32_t* listed;  // `active`, or null where silent units need a visit too
+    T* out;           // values.back()
     Emitted<T> emitted;
-    int count;                    // of rows that the layer above has to visit
+    int count;  // of rows that the layer above has to visit
     bool sums_stale;
     UtilityArgs<T> worth;         // of the units, with Continual Backprop
     int eligible;                 // mature units, as long as
@@ -141,19 +141,19 @@ class LearnerOf : public Learner {
     ForwardArgs<T> forward;
     UpdateArgs<T> update;
     void (*back)(const T*, const T*, const T*, T*, const T*, T*, int);  // where one activation is all there is
-    T* curved;                            // the sensitivities that it takes back, or null
-    T largest_input;                      // max |x| of the examples that are allowed
-    double largest_weight;                // max |w| behind them
-    double amplifies;                     // how far the operations above stretch a delta,
-    bool normalizes;                      // if none of them is a layer norm
+    T* curved;                                                          // the sensitivities that it takes back, or null
+    T largest_input;                                                    // max |x| of the examples that are allowed
+    double largest_weight;                                              // max |w| behind them
+    double amplifies;                                                   // how far the operations above stretch a delta,
+    bool normalizes;                                                    // if none of them is a layer norm
     void (*run)(UpdateArgs<T>&);
     void (*run_bounded)(UpdateArgs<T>&);  // or null
     const int32_t* rows;
     T* bias;
-    bool plain;                           // not incoming, one thread, no fields
-    bool straight;                        // deltas pass the operations above as they are
+    bool plain;     // not incoming, one thread, no fields
+    bool straight;  // deltas pass the operations above as they are
     bool propagates, resting, clears, incoming;
-    bool cut, shared = false;             // in sections of rows, among threads in this pass: see sharing.cpp
+    bool cut, shared = false;  // in sections of rows, among threads in this pass: see sharing.cpp
   };
 
   // How far one update can take a weight: to decay |w| + moves |g|. Rules with fields say how far they move.
@@ -244,19 +244,19 @@ class LearnerOf : public Learner {
   const Kernels<T>& kernels_;
   std::vector<Scratch> scratch_;
   std::vector<std::unique_ptr<Block>> memory_;
-  std::vector<Bounds> bounds_;     // per dense layer
+  std::vector<Bounds> bounds_;  // per dense layer
   std::vector<std::vector<int>> chosen_;
   std::vector<T*> gradients_, sensitivities_;  // of a minibatch, made at its first use
   T* output_;
-  std::vector<double> drawn_[2];   // of one unit
-  std::unique_ptr<Pool> pool_;     // with more than one thread, where a layer is large enough
-  T* partial_ = nullptr;           // sums of sections of rows, see sharing.cpp,
-  int partial_length_ = 0;         // of one
+  std::vector<double> drawn_[2];  // of one unit
+  std::unique_ptr<Pool> pool_;    // with more than one thread, where a layer is large enough
+  T* partial_ = nullptr;          // sums of sections of rows, see sharing.cpp,
+  int partial_length_ = 0;        // of one
   std::vector<Call> calls_;
   Reach reach_;
-  int allowed_ = 0;                // examples with deltas up to this one
+  int allowed_ = 0;  // examples with deltas up to this one
   T largest_delta_;
-  uint64_t grown_up_, settled_;    // ages: from which on a unit is mature, its utility needs no correction
+  uint64_t grown_up_, settled_;  // ages: from which on a unit is mature, its utility needs no correction
   bool touched_ = true, prepared_ = false;
   uint64_t weights_seen_ = 0;
   bool minibatch_ = false;

@@ -84,8 +84,8 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
   check_units("inputs", spec.inputs);
   int index = 0;
   bool chosen = false;
-#define STREAMDL_CHOOSE(Rule)                              \
-  if (!chosen) chosen = choose<base::Rule>(*this, index);  \
+#define STREAMDL_CHOOSE(Rule)                             \
+  if (!chosen) chosen = choose<base::Rule>(*this, index); \
   ++index;
   STREAMDL_OPTIMIZERS(STREAMDL_CHOOSE)
 #undef STREAMDL_CHOOSE
@@ -139,7 +139,8 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
     const double unbounded = base::kUnbounded;
     if (cbp) {
       if (continual_backprop >= 0) refuse("plasticity: ContinualBackprop was given twice");
-      if (!(spec.plasticity[i].max_per_step >= 0)) refuse("ContinualBackprop.max_per_step: expected at least 1 or none");
+      if (!(spec.plasticity[i].max_per_step >= 0))
+        refuse("ContinualBackprop.max_per_step: expected at least 1 or none");
       continual_backprop = (int)i;
       hyper_names.push_back({prefix + "replacement_rate", 0, 1, false, false});
       hyper_names.push_back({prefix + "maturity", 0, unbounded, false, true});
@@ -163,8 +164,7 @@ std::vector<double> Plan::initial_hyper() const {
   for (const PlasticitySpec& p : spec.plasticity) {
     if (p.kind == PlasticitySpec::Kind::continual_backprop)
       values.insert(values.end(), {p.replacement_rate, p.maturity, p.decay});
-    else
-      values.insert(values.end(), {p.shrink, p.noise});
+    else values.insert(values.end(), {p.shrink, p.noise});
   }
   return values;
 }
@@ -240,8 +240,12 @@ void Plan::lay_out_as() {
       for (int f = -1; f < field_count; ++f) {
         const std::string suffix = f < 0 ? "" : std::string(".") + fields[f].name;
         const size_t at = d.weights + sizeof(T) * d.columns * (f + 1);
-        entries.push_back({stem + ".weight" + suffix, type, {(size_t)d.inputs, (size_t)d.outputs},
-                           {d.row_stride * sizeof(T), d.output_stride * sizeof(T)}, at, f < 0});
+        entries.push_back({stem + ".weight" + suffix,
+                           type,
+                           {(size_t)d.inputs, (size_t)d.outputs},
+                           {d.row_stride * sizeof(T), d.output_stride * sizeof(T)},
+                           at,
+                           f < 0});
         if (d.has_bias)
           vector(stem + ".bias" + suffix, type, d.outputs, at + d.vector_stride * sizeof(T) * (d.vectors - 1), f < 0);
       }
@@ -256,7 +260,8 @@ void Plan::lay_out_as() {
     if (d.level == Level::far && weights > (size_t)24 << 20) d.level = Level::memory;
   if (continual_backprop < 0) return;
   const Utility kind = spec.plasticity[continual_backprop].utility;
-  incoming_sums = kind == Utility::adaptation || kind == Utility::adaptable_contribution || kind == Utility::feature_by_input;
+  incoming_sums =
+      kind == Utility::adaptation || kind == Utility::adaptable_contribution || kind == Utility::feature_by_input;
   for (size_t h = 0; h + 1 < dense.size(); ++h) {
     const int units = dense[h].outputs;
     const std::string stem = "ContinualBackprop." + std::to_string(h) + ".";

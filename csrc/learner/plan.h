@@ -37,8 +37,8 @@ struct FieldEntry {
 // An operation on the units of a boundary, in place between two dense layers.
 struct UnitOp {
   LayerSpec spec;
-  int parameter = -1;             // number in parameter names, for an affine layer norm
-  size_t gain = 0, shift = 0;     // byte offsets of [values | fields]
+  int parameter = -1;          // number in parameter names, for an affine layer norm
+  size_t gain = 0, shift = 0;  // byte offsets of [values | fields]
 };
 
 // The units between two dense layers: boundary 0 holds the inputs, the last one the outputs.
@@ -57,24 +57,23 @@ struct Dense {
   bool has_bias = true;
   Init init = Init::kaiming_uniform;
   double sparsity = 0;
-  double gain_squared = 1;        // of the activation that follows
-  double bound = 0;               // incoming weights are redrawn uniformly within it
+  double gain_squared = 1;  // of the activation that follows
+  double bound = 0;         // incoming weights are redrawn uniformly within it
   // A vector [w | field 0 | ...] holds the outgoing weights of one source unit, its fields `columns` apart: a row.
   // A last layer with few outputs would waste most of it and spend its time on sums over rows: there a vector holds
   // the incoming weights of one output. The bias is one more vector.
   bool by_output = false;
-  size_t row_stride = 0;          // in numbers: from source unit to source unit,
-  size_t output_stride = 1;       // from output to output,
-  size_t vector_stride = 0;       // from vector to vector, padded off powers of two
-  int vectors = 0;                // the last one is the bias
-  size_t weights = 0;             // byte offset
+  size_t row_stride = 0;     // in numbers: from source unit to source unit,
+  size_t output_stride = 1;  // from output to output,
+  size_t vector_stride = 0;  // from vector to vector, padded off powers of two
+  int vectors = 0;           // the last one is the bias
+  size_t weights = 0;        // byte offset
   Level level = Level::near;
 };
 
 // Offsets of Continual Backprop's arrays for one hidden layer.
 struct UnitState {
-  size_t utility = 0, mean_activation = 0, birth = 0, decay_power = 0, incoming_sum = 0, counter = 0,
-         replacements = 0;
+  size_t utility = 0, mean_activation = 0, birth = 0, decay_power = 0, incoming_sum = 0, counter = 0, replacements = 0;
 };
 
 struct Named {
@@ -85,7 +84,7 @@ struct Named {
 
 struct Plan {
   Spec spec;
-  int rule = 0;                   // in the order of STREAMDL_OPTIMIZERS
+  int rule = 0;  // in the order of STREAMDL_OPTIMIZERS
   int rule_hypers = 0, field_count = 0, clock_count = 0;
   const base::Field* fields = nullptr;
   const int* clocks = nullptr;
@@ -93,10 +92,10 @@ struct Plan {
 
   std::vector<Boundary> boundaries;
   std::vector<Dense> dense;
-  std::vector<UnitState> hidden;  // with Continual Backprop
-  int continual_backprop = -1;    // its place in spec.plasticity
-  bool incoming_sums = false;     // whether its utility needs the sums of |incoming weights|
-  std::vector<Named> hyper_names; // of the optimizer, the common ones, then each plasticity method's
+  std::vector<UnitState> hidden;   // with Continual Backprop
+  int continual_backprop = -1;     // its place in spec.plasticity
+  bool incoming_sums = false;      // whether its utility needs the sums of |incoming weights|
+  std::vector<Named> hyper_names;  // of the optimizer, the common ones, then each plasticity method's
   size_t steps = 0, updates = 0, seed = 0, hyper = 0;
   size_t bytes = 0;
   std::vector<FieldEntry> entries;

@@ -83,10 +83,17 @@ void LearnerOf<T>::prepare_plasticity() {
     const UnitState& u = plan_->hidden[i];
     Scratch& s = scratch_[i + 1];
     s.eligible_until = 0;
-    s.worth = {plan_->dense[i].outputs, (T)h[2], block_->at<T>(u.utility),
-               is_centred(spec.utility) ? block_->at<T>(u.mean_activation) : nullptr, s.decay_correction,
-               nullptr, nullptr, s.outgoing_sum, block_->at<T>(u.incoming_sum),
-               (T)(1.0 / plan_->dense[i + 1].outputs), (T)(1.0 / plan_->dense[i].inputs)};
+    s.worth = {plan_->dense[i].outputs,
+               (T)h[2],
+               block_->at<T>(u.utility),
+               is_centred(spec.utility) ? block_->at<T>(u.mean_activation) : nullptr,
+               s.decay_correction,
+               nullptr,
+               nullptr,
+               s.outgoing_sum,
+               block_->at<T>(u.incoming_sum),
+               (T)(1.0 / plan_->dense[i + 1].outputs),
+               (T)(1.0 / plan_->dense[i].inputs)};
   }
 }
 
@@ -264,8 +271,7 @@ std::vector<double> LearnerOf<T>::utilities(int hidden) const {
   const double* h = continual_backprop_hyper();
   const std::vector<uint64_t> age = ages(hidden);
   const T* raw = block_->at<T>(plan_->hidden[hidden].utility);
-  for (size_t k = 0; k < age.size(); ++k)
-    utilities.push_back(age[k] ? raw[k] / (1 - power(h[2], age[k])) : 0.0);
+  for (size_t k = 0; k < age.size(); ++k) utilities.push_back(age[k] ? raw[k] / (1 - power(h[2], age[k])) : 0.0);
   return utilities;
 }
 
@@ -353,7 +359,10 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
   for (int i = 0; i < n && status == Status::ok; ++i) {
     *bad = i;
     if ((status = load({xs + (size_t)i * first.units})) != Status::ok) break;
-    if (!forward(true, steps() + i)) { status = Status::overflow; break; }
+    if (!forward(true, steps() + i)) {
+      status = Status::overflow;
+      break;
+    }
     LossResult<T> result;
     const Target<T> target{ys ? ys + (size_t)i * last.units : nullptr, labels ? labels[i] : 0};
     if ((status = examine(target, &result)) != Status::ok) break;

@@ -18,16 +18,15 @@ class Parser {
       : file_(file), size_(size), at_(file), end_(file), container_(container), error_(error) {}
 
   bool run() {
-    if (size_ < 8)
-      return fail(Status::truncated, "the file has %zu bytes, expected at least 8", size_);
+    if (size_ < 8) return fail(Status::truncated, "the file has %zu bytes, expected at least 8", size_);
     uint64_t header_bytes = 0;
     std::memcpy(&header_bytes, file_, 8);
     if (header_bytes > kMaxHeaderBytes)
-      return fail(Status::header_too_large, "the header has %" PRIu64 " bytes, at most %" PRIu64,
-                  header_bytes, kMaxHeaderBytes);
+      return fail(Status::header_too_large, "the header has %" PRIu64 " bytes, at most %" PRIu64, header_bytes,
+                  kMaxHeaderBytes);
     if (header_bytes > size_ - 8)
-      return fail(Status::truncated, "the header has %" PRIu64 " bytes, the file only %zu after it",
-                  header_bytes, size_ - 8);
+      return fail(Status::truncated, "the header has %" PRIu64 " bytes, the file only %zu after it", header_bytes,
+                  size_ - 8);
     at_ = file_ + 8;
     data_ = end_ = at_ + header_bytes;
     data_bytes_ = size_ - 8 - header_bytes;
@@ -70,9 +69,7 @@ class Parser {
     const uint8_t* start = at_;
     escaped = false;
     while (at_ < end_ && *at_ != '"') {
-      if (*at_ < 0x20)
-        return fail(Status::syntax, "header: control byte 0x%02x in a string, expected an escape",
-                    *at_);
+      if (*at_ < 0x20) return fail(Status::syntax, "header: control byte 0x%02x in a string, expected an escape", *at_);
       if (*at_ == '\\') {
         escaped = true;
         if (!escape()) return false;
@@ -100,8 +97,8 @@ class Parser {
     uint32_t high = 0, low = 0;
     if (!unicode_escape(high)) return false;
     if (high < 0xd800 || high > 0xdfff) return true;
-    if (high > 0xdbff || end_ - at_ < 2 || at_[0] != '\\' || at_[1] != 'u' ||
-        !unicode_escape(low) || low < 0xdc00 || low > 0xdfff)
+    if (high > 0xdbff || end_ - at_ < 2 || at_[0] != '\\' || at_[1] != 'u' || !unicode_escape(low) || low < 0xdc00 ||
+        low > 0xdfff)
       return fail(Status::utf8, "header: a lone surrogate \\u%04x", high);
     return true;
   }
@@ -150,8 +147,7 @@ class Parser {
     skip_space();
     const uint8_t* start = at_;
     if (!digits()) return false;
-    if (*start == '0' && at_ - start > 1)
-      return at_ = start, fail(Status::syntax, "header: a number starts with 0");
+    if (*start == '0' && at_ - start > 1) return at_ = start, fail(Status::syntax, "header: a number starts with 0");
     value = 0;
     for (const uint8_t* p = start; p < at_; ++p)
       if (__builtin_mul_overflow(value, uint64_t{10}, &value) ||
@@ -177,8 +173,7 @@ class Parser {
   }
 
   bool literal(std::string_view word) {
-    if (static_cast<size_t>(end_ - at_) < word.size() ||
-        std::memcmp(at_, word.data(), word.size()) != 0)
+    if (static_cast<size_t>(end_ - at_) < word.size() || std::memcmp(at_, word.data(), word.size()) != 0)
       return fail(Status::syntax, "header: expected %s", word.data());
     at_ += word.size();
     return true;
@@ -189,8 +184,7 @@ class Parser {
     if (next_is('-')) ++at_;
     const uint8_t* start = at_;
     if (!digits()) return false;
-    if (*start == '0' && at_ - start > 1)
-      return at_ = start, fail(Status::syntax, "header: a number starts with 0");
+    if (*start == '0' && at_ - start > 1) return at_ = start, fail(Status::syntax, "header: a number starts with 0");
     if (next_is('.') && (++at_, !digits())) return false;
     if (next_is('e') || next_is('E')) {
       ++at_;
@@ -203,12 +197,10 @@ class Parser {
   //-------------------------------------------------------------------------- the header
 
   bool header() {
-    if (at_ == end_ || *at_ != '{')
-      return fail(Status::syntax, "header: expected '{' as its first byte");
+    if (at_ == end_ || *at_ != '{') return fail(Status::syntax, "header: expected '{' as its first byte");
     bool seen_metadata = false;
     const bool good = object([&](std::string_view raw, bool escaped) {
-      const std::string_view name =
-          escaped ? container_.unescaped.emplace_front(unescape(raw)) : raw;
+      const std::string_view name = escaped ? container_.unescaped.emplace_front(unescape(raw)) : raw;
       if (name != kMetadataName) return tensor(name);
       if (seen_metadata) return fail(Status::duplicate_name, "two entries __metadata__");
       seen_metadata = true;
@@ -218,11 +210,9 @@ class Parser {
     });
     if (!good) return false;
     while (at_ < end_ && *at_ == ' ') ++at_;
-    if (at_ != end_)
-      return fail(Status::syntax, "header: expected only spaces after '}', got byte 0x%02x", *at_);
+    if (at_ != end_) return fail(Status::syntax, "header: expected only spaces after '}', got byte 0x%02x", *at_);
     if (next_ != data_bytes_)
-      return fail(Status::offsets, "the tensors have %" PRIu64 " bytes, the file has %" PRIu64,
-                  next_, data_bytes_);
+      return fail(Status::offsets, "the tensors have %" PRIu64 " bytes, the file has %" PRIu64, next_, data_bytes_);
     return true;
   }
 
@@ -234,9 +224,7 @@ class Parser {
     if (!string(raw, escaped)) return false;
     if (key == kChecksumKey && !escaped) checksum_ = raw;
     const auto [entry, inserted] = container_.metadata.try_emplace(std::move(key));
-    if (!inserted)
-      return fail(Status::duplicate_name, "two metadata entries \"%s\"",
-                  Printable(entry->first).text);
+    if (!inserted) return fail(Status::duplicate_name, "two metadata entries \"%s\"", Printable(entry->first).text);
     entry->second = escaped ? unescape(raw) : std::string(raw);
     return true;
   }
@@ -253,44 +241,37 @@ class Parser {
       const int member = key == "dtype" ? 0 : key == "shape" ? 1 : key == "data_offsets" ? 2 : -1;
       if (member < 0) return skip_value(1);
       if (seen[member])
-        return fail(Status::duplicate_name, "tensor \"%s\": two members %s", label.text,
-                    Printable(key).text);
+        return fail(Status::duplicate_name, "tensor \"%s\": two members %s", label.text, Printable(key).text);
       seen[member] = true;
       if (member == 0) return read_dtype(label, dtype);
       if (member == 1)
         return array([&] {
           if (rank == kMaxRank)
-            return fail(Status::shape, "tensor \"%s\": more than %zu dimensions", label.text,
-                        kMaxRank);
+            return fail(Status::shape, "tensor \"%s\": more than %zu dimensions", label.text, kMaxRank);
           return count(shape[rank++]);
         });
       return expect('[') && count(offsets[0]) && expect(',') && count(offsets[1]) && expect(']');
     });
     if (!good) return false;
     if (!seen[0] || !seen[1] || !seen[2])
-      return fail(Status::syntax, "tensor \"%s\": dtype, shape or data_offsets is missing",
-                  label.text);
+      return fail(Status::syntax, "tensor \"%s\": dtype, shape or data_offsets is missing", label.text);
 
     uint64_t bytes = 0;
     if (!tensor_bytes(shape, rank, dtype, bytes))
-      return fail(Status::shape, "tensor \"%s\": the shape has more than 2^63 - 1 bytes",
-                  label.text);
+      return fail(Status::shape, "tensor \"%s\": the shape has more than 2^63 - 1 bytes", label.text);
     const auto [begin, end] = offsets;
     if (begin != next_ || end < begin)
       return fail(Status::offsets,
-                  "tensor \"%s\": data_offsets [%" PRIu64 ", %" PRIu64
-                  "], expected to begin at %" PRIu64,
-                  label.text, begin, end, next_);
+                  "tensor \"%s\": data_offsets [%" PRIu64 ", %" PRIu64 "], expected to begin at %" PRIu64, label.text,
+                  begin, end, next_);
     if (end - begin != bytes)
-      return fail(Status::size, "tensor \"%s\": %" PRIu64 " bytes of data, its shape has %" PRIu64,
-                  label.text, end - begin, bytes);
+      return fail(Status::size, "tensor \"%s\": %" PRIu64 " bytes of data, its shape has %" PRIu64, label.text,
+                  end - begin, bytes);
     if (end > data_bytes_)
-      return fail(Status::truncated,
-                  "tensor \"%s\" ends at byte %" PRIu64 " of the data, the file has only %" PRIu64,
+      return fail(Status::truncated, "tensor \"%s\" ends at byte %" PRIu64 " of the data, the file has only %" PRIu64,
                   label.text, end, data_bytes_);
     next_ = end;
-    container_.tensors.push_back(
-        {name, dtype, std::vector<uint64_t>(shape, shape + rank), data_ + begin, bytes});
+    container_.tensors.push_back({name, dtype, std::vector<uint64_t>(shape, shape + rank), data_ + begin, bytes});
     return true;
   }
 
@@ -301,8 +282,8 @@ class Parser {
     const std::string text = escaped ? unescape(raw) : std::string(raw.substr(0, 8));
     for (size_t i = 0; i < std::size(kDTypes); ++i)
       if (text == kDTypes[i].name) return dtype = static_cast<DType>(i), true;
-    return fail(Status::dtype, "tensor \"%s\": dtype \"%s\", expected F32, F64, U64, I64 or U8",
-                label.text, Printable(raw).text);
+    return fail(Status::dtype, "tensor \"%s\": dtype \"%s\", expected F32, F64, U64, I64 or U8", label.text,
+                Printable(raw).text);
   }
 
   //-------------------------------------------------------------------------- the whole
@@ -313,21 +294,18 @@ class Parser {
     for (const TensorView& tensor : container_.tensors) names.push_back(tensor.name);
     std::sort(names.begin(), names.end());
     const auto twice = std::adjacent_find(names.begin(), names.end());
-    return twice == names.end() ||
-           fail(Status::duplicate_name, "two tensors \"%s\"", Printable(*twice).text);
+    return twice == names.end() || fail(Status::duplicate_name, "two tensors \"%s\"", Printable(*twice).text);
   }
 
   bool is_ours() {
     const auto format = container_.metadata.find(kFormatKey);
     if (format == container_.metadata.end())
-      return fail(Status::foreign,
-                  "not a checkpoint of streamdl: no metadata entry streamdl.format");
+      return fail(Status::foreign, "not a checkpoint of streamdl: no metadata entry streamdl.format");
     if (format->second != kFormat)
       return fail(Status::unsupported_format, "checkpoint format \"%s\", this version reads \"1\"",
                   Printable(format->second).text);
     if (checksum_.size() != kNoChecksum.size())
-      return fail(Status::checksum, "streamdl.checksum: expected 64 hex digits, got %zu characters",
-                  checksum_.size());
+      return fail(Status::checksum, "streamdl.checksum: expected 64 hex digits, got %zu characters", checksum_.size());
     const uint8_t* digits = reinterpret_cast<const uint8_t*>(checksum_.data());
     Sha256 sha;
     sha.update(file_, static_cast<size_t>(digits - file_));
@@ -335,9 +313,8 @@ class Parser {
     digits += kNoChecksum.size();
     sha.update(digits, static_cast<size_t>(file_ + size_ - digits));
     const std::string found = sha.hex_digest();
-    return found == checksum_ ||
-           fail(Status::checksum, "the file is damaged: checksum %s, expected %s", found.c_str(),
-                Printable(checksum_).text);
+    return found == checksum_ || fail(Status::checksum, "the file is damaged: checksum %s, expected %s", found.c_str(),
+                                      Printable(checksum_).text);
   }
 
   const uint8_t* file_;

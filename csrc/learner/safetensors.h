@@ -92,8 +92,7 @@ using Sink = std::function<bool(const void* data, size_t bytes)>;
 // Writes a file to `sink` without a second copy of the data, which is read twice (checksum, then
 // write) and must not change meanwhile. The container's own two entries of `metadata` are replaced.
 // Refuses what parse() would refuse. Nothing reaches the sink before all checks have passed.
-Status serialize(const Metadata& metadata, std::span<const TensorView> tensors, const Sink& sink,
-                 Error& error);
+Status serialize(const Metadata& metadata, std::span<const TensorView> tensors, const Sink& sink, Error& error);
 
 // Reads a file of `size` bytes. Any bytes are safe: no exception, no unbounded recursion, and no
 // more than a small multiple of `size` is allocated. `container` is meaningful only when the result

@@ -32,10 +32,8 @@ bool tensor_bytes(const uint64_t* shape, size_t rank, DType dtype, uint64_t& byt
   uint64_t product = bytes_of(dtype);
   bool empty = false;
   for (size_t i = 0; i < rank; ++i) {
-    if (shape[i] == 0)
-      empty = true;
-    else if (__builtin_mul_overflow(product, shape[i], &product) || product > INT64_MAX)
-      return false;
+    if (shape[i] == 0) empty = true;
+    else if (__builtin_mul_overflow(product, shape[i], &product) || product > INT64_MAX) return false;
   }
   bytes = empty ? 0 : product;
   return true;

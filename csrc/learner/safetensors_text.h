@@ -13,8 +13,7 @@ namespace streamdl::container {
 inline constexpr std::string_view kMetadataName = "__metadata__";
 inline constexpr std::string_view kFormatKey = "streamdl.format", kFormat = "1";
 inline constexpr std::string_view kChecksumKey = "streamdl.checksum";
-inline constexpr std::string_view kNoChecksum =
-    "0000000000000000000000000000000000000000000000000000000000000000";
+inline constexpr std::string_view kNoChecksum = "0000000000000000000000000000000000000000000000000000000000000000";
 
 inline constexpr struct {
   std::string_view name;
@@ -22,8 +21,8 @@ inline constexpr struct {
 } kDTypes[] = {{"F32", 4}, {"F64", 8}, {"U64", 8}, {"I64", 8}, {"U8", 1}};
 
 // Fills `error` and returns `status`.
-__attribute__((format(printf, 4, 5))) Status report(Error& error, Status status, uint64_t byte,
-                                                    const char* format, ...);
+__attribute__((format(printf, 4, 5))) Status report(Error& error, Status status, uint64_t byte, const char* format,
+                                                    ...);
 
 // A name of any origin, fit for a message: printable and short.
 struct Printable {

@@ -21,14 +21,11 @@ Status check_tensor(const TensorView& tensor, Error& error) {
   if (tensor.name == kMetadataName || !is_utf8(tensor.name))
     return report(error, Status::utf8, 0, "tensor \"%s\": not a valid name", label.text);
   if (tensor.shape.size() > kMaxRank)
-    return report(error, Status::shape, 0, "tensor \"%s\": more than %zu dimensions", label.text,
-                  kMaxRank);
+    return report(error, Status::shape, 0, "tensor \"%s\": more than %zu dimensions", label.text, kMaxRank);
   if (!tensor_bytes(tensor.shape.data(), tensor.shape.size(), tensor.dtype, bytes))
-    return report(error, Status::shape, 0, "tensor \"%s\": the shape has more than 2^63 - 1 bytes",
-                  label.text);
+    return report(error, Status::shape, 0, "tensor \"%s\": the shape has more than 2^63 - 1 bytes", label.text);
   if (bytes != tensor.bytes)
-    return report(error, Status::size, 0,
-                  "tensor \"%s\": %zu bytes of data, its shape has %" PRIu64, label.text,
+    return report(error, Status::size, 0, "tensor \"%s\": %zu bytes of data, its shape has %" PRIu64, label.text,
                   tensor.bytes, bytes);
   return Status::ok;
 }
@@ -42,22 +39,18 @@ void append_tensor(std::string& json, const TensorView& tensor, uint64_t begin) 
     if (i > 0) json += ',';
     json += std::to_string(tensor.shape[i]);
   }
-  json += "],\"data_offsets\":[" + std::to_string(begin) + ',' +
-          std::to_string(begin + tensor.bytes) + "]}";
+  json += "],\"data_offsets\":[" + std::to_string(begin) + ',' + std::to_string(begin + tensor.bytes) + "]}";
 }
 
-Status serialize_checked(const Metadata& given, std::span<const TensorView> tensors,
-                         const Sink& sink, Error& error) {
+Status serialize_checked(const Metadata& given, std::span<const TensorView> tensors, const Sink& sink, Error& error) {
   Metadata metadata = given;
   metadata.insert_or_assign(std::string(kFormatKey), std::string(kFormat));
   metadata.insert_or_assign(std::string(kChecksumKey), std::string(kNoChecksum));
   if (metadata.size() > kMaxMetadata)
-    return report(error, Status::metadata, 0, "%zu metadata entries, at most %zu", metadata.size(),
-                  kMaxMetadata);
+    return report(error, Status::metadata, 0, "%zu metadata entries, at most %zu", metadata.size(), kMaxMetadata);
   for (const auto& [key, value] : metadata)
     if (!is_utf8(key) || !is_utf8(value))
-      return report(error, Status::utf8, 0, "metadata \"%s\": not valid UTF-8",
-                    Printable(key).text);
+      return report(error, Status::utf8, 0, "metadata \"%s\": not valid UTF-8", Printable(key).text);
 
   std::vector<const TensorView*> order;
   for (const TensorView& tensor : tensors) {
@@ -96,9 +89,8 @@ Status serialize_checked(const Metadata& given, std::span<const TensorView> tens
     return report(error, Status::duplicate_name, 0, "two tensors \"%s\"", Printable(*twice).text);
   const uint64_t header_bytes = file.size() - 8;
   if (header_bytes > kMaxHeaderBytes)
-    return report(error, Status::header_too_large, 0,
-                  "the header has %" PRIu64 " bytes, at most %" PRIu64, header_bytes,
-                  kMaxHeaderBytes);
+    return report(error, Status::header_too_large, 0, "the header has %" PRIu64 " bytes, at most %" PRIu64,
+                  header_bytes, kMaxHeaderBytes);
   std::memcpy(file.data(), &header_bytes, 8);
 
   Sha256 sha;
@@ -114,8 +106,7 @@ Status serialize_checked(const Metadata& given, std::span<const TensorView> tens
 
 }  // namespace
 
-Status serialize(const Metadata& metadata, std::span<const TensorView> tensors, const Sink& sink,
-                 Error& error) {
+Status serialize(const Metadata& metadata, std::span<const TensorView> tensors, const Sink& sink, Error& error) {
   error = Error();
   try {
     return serialize_checked(metadata, tensors, sink, error);

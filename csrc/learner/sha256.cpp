@@ -73,8 +73,7 @@ bool has_sha_instructions() {
 
 // The instructions want the eight words as two vectors, ABEF and CDGH (high lane first), and do two
 // rounds at a time; W[t..t+3] lives in one vector of a ring of four.
-__attribute__((target("sha,sse4.1,ssse3"))) void compress_sha(uint32_t hash[8],
-                                                              const uint8_t* blocks, size_t count) {
+__attribute__((target("sha,sse4.1,ssse3"))) void compress_sha(uint32_t hash[8], const uint8_t* blocks, size_t count) {
   const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
   const __m128i* round = reinterpret_cast<const __m128i*>(kRound);
   __m128i* words = reinterpret_cast<__m128i*>(hash);
@@ -151,8 +150,7 @@ Sha256::Digest Sha256::digest() {
   update(padding, length_at + 8);
 
   Digest digest;
-  for (size_t i = 0; i < 32; ++i)
-    digest[i] = static_cast<uint8_t>(hash_[i / 4] >> (24 - 8 * (i % 4)));
+  for (size_t i = 0; i < 32; ++i) digest[i] = static_cast<uint8_t>(hash_[i / 4] >> (24 - 8 * (i % 4)));
   return digest;
 }
 

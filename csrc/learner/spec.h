@@ -14,18 +14,18 @@ enum class Init { kaiming_uniform, kaiming_normal, lecun_uniform, xavier_uniform
 
 struct LayerSpec {
   enum class Kind { linear, activation, layer_norm, dropout } kind;
-  int outputs = 0;                // linear
-  bool bias = true;               // linear
+  int outputs = 0;   // linear
+  bool bias = true;  // linear
   Init init = Init::kaiming_uniform;
-  double sparsity = 0.9;          // fraction of zero incoming weights, for Init::sparse
+  double sparsity = 0.9;  // fraction of zero incoming weights, for Init::sparse
   Activation activation = Activation::linear;
-  bool affine = false;            // layer_norm
-  double rate = 0;                // dropout: probability of being dropped
+  bool affine = false;  // layer_norm
+  double rate = 0;      // dropout: probability of being dropped
 };
 
 struct OptimizerSpec {
   std::string name;
-  std::vector<double> hyper;      // of the rule, in the order of its table, then the common ones
+  std::vector<double> hyper;  // of the rule, in the order of its table, then the common ones
   bool exact_sensitivity = false;
 };
 
@@ -34,7 +34,7 @@ struct PlasticitySpec {
   // continual_backprop
   double replacement_rate = 1e-4, maturity = 100, decay = 0.99;
   Utility utility = Utility::contribution;
-  double max_per_step = 0;        // 0: no bound
+  double max_per_step = 0;  // 0: no bound
   bool transfer_bias = false;
   // shrink_and_perturb
   double shrink = 0, noise = 0;
@@ -47,7 +47,7 @@ struct Spec {
   OptimizerSpec optimizer;
   std::vector<PlasticitySpec> plasticity;
   uint64_t seed = 0;
-  bool twice = false;             // float64
+  bool twice = false;  // float64
   int threads = 1;
 };
 

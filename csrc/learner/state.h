@@ -16,7 +16,9 @@ class Block {
   std::byte* data() const { return data_; }
   size_t size() const { return bytes_; }
   template <class T>
-  T* at(size_t offset) const { return reinterpret_cast<T*>(data_ + offset); }
+  T* at(size_t offset) const {
+    return reinterpret_cast<T*>(data_ + offset);
+  }
 
  private:
   std::byte* data_;

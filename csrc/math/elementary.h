@@ -27,10 +27,8 @@ STREAMDL_HD V polynomial(V x, Number<V> c0, More... more) {
 // A literal for each of the two number types.
 template <class V>
 STREAMDL_HD V constant(float in_float, double in_double) {
-  if constexpr (is_single<V>)
-    return V(in_float);
-  else
-    return V(in_double);
+  if constexpr (is_single<V>) return V(in_float);
+  else return V(in_double);
 }
 // ln 2 as its nearest number and the rest.
 template <class V>
@@ -57,10 +55,9 @@ STREAMDL_HD V exp_tail(V r) {
   if constexpr (is_single<V>) {
     return polynomial(r, 0x1p-1f, 0x1.5554b6p-3f, 0x1.555492p-5f, 0x1.122368p-7f, 0x1.6d9232p-10f);
   } else {
-    return polynomial(r, 0x1p-1, 0x1.5555555555558p-3, 0x1.555555555555ap-5, 0x1.111111110f96ap-7,
-                      0x1.6c16c16c1481p-10, 0x1.a01a01aee6f12p-13, 0x1.a01a01afc425cp-16,
-                      0x1.71ddfaa836917p-19, 0x1.27e4c75c670b5p-22, 0x1.af5aebc131e92p-26,
-                      0x1.1f9309a2abdaap-29);
+    return polynomial(r, 0x1p-1, 0x1.5555555555558p-3, 0x1.555555555555ap-5, 0x1.111111110f96ap-7, 0x1.6c16c16c1481p-10,
+                      0x1.a01a01aee6f12p-13, 0x1.a01a01afc425cp-16, 0x1.71ddfaa836917p-19, 0x1.27e4c75c670b5p-22,
+                      0x1.af5aebc131e92p-26, 0x1.1f9309a2abdaap-29);
   }
 }
 
@@ -128,16 +125,16 @@ STREAMDL_HD V flushed(V x) {
 template <class V>
 STREAMDL_HD V log_tail(V f) {
   if constexpr (is_single<V>) {
-    const V cubic = polynomial(f, 0x1.55554cp-2f, -0x1.0001d0p-2f, 0x1.99a524p-3f, -0x1.548ba6p-3f,
-                               0x1.227c74p-3f, -0x1.0c4218p-3f, 0x1.074f9cp-3f, -0x1.43ecfep-4f);
+    const V cubic = polynomial(f, 0x1.55554cp-2f, -0x1.0001d0p-2f, 0x1.99a524p-3f, -0x1.548ba6p-3f, 0x1.227c74p-3f,
+                               -0x1.0c4218p-3f, 0x1.074f9cp-3f, -0x1.43ecfep-4f);
     return f * f * fma(cubic, f, V(-0.5f));
   } else {
     // With s = f / (2 + f): log(1 + f) = 2 atanh(s) = f - f^2/2 + s (f^2/2 + R(s^2)).
     const V s = f / (V(2) + f);
     const V z = s * s;
-    const V rest = z * polynomial(z, 0x1.5555555555566p-1, 0x1.999999998c7a1p-2,
-                                  0x1.24924937f58e7p-2, 0x1.c71c5972a3f27p-3, 0x1.7464d607b042fp-3,
-                                  0x1.39c3d03b5c93ep-3, 0x1.2dc0f44df37cbp-3);
+    const V rest =
+        z * polynomial(z, 0x1.5555555555566p-1, 0x1.999999998c7a1p-2, 0x1.24924937f58e7p-2, 0x1.c71c5972a3f27p-3,
+                       0x1.7464d607b042fp-3, 0x1.39c3d03b5c93ep-3, 0x1.2dc0f44df37cbp-3);
     const V half_square = V(0.5f) * f * f;
     return fma(s, half_square + rest, -half_square);
   }
@@ -230,21 +227,19 @@ STREAMDL_HD V erf(V x) {
   const V far = min(constant<V>(4.0f, 6.0), a);  // erf rounds to 1 from here; NaN stays NaN
   V odd, power;
   if constexpr (is_single<V>) {
-    odd = polynomial(z, 0x1.06eba6p-3f, -0x1.8127p-2f, 0x1.ce1ecp-4f, -0x1.b6cb8cp-6f,
-                     0x1.48bd8cp-8f, -0x1.4064dcp-11f);
-    power = polynomial(far, 0x1.40a21cp-13f, 0x1.20bb0ep+0f, 0x1.4614f4p-1f, 0x1.aace26p-4f,
-                       -0x1.6e4ecap-6f, 0x1.9336a8p-9f, -0x1.a207b8p-13f);
+    odd =
+        polynomial(z, 0x1.06eba6p-3f, -0x1.8127p-2f, 0x1.ce1ecp-4f, -0x1.b6cb8cp-6f, 0x1.48bd8cp-8f, -0x1.4064dcp-11f);
+    power = polynomial(far, 0x1.40a21cp-13f, 0x1.20bb0ep+0f, 0x1.4614f4p-1f, 0x1.aace26p-4f, -0x1.6e4ecap-6f,
+                       0x1.9336a8p-9f, -0x1.a207b8p-13f);
   } else {
-    odd = polynomial(z, 0x1.06eba8214db68p-3, -0x1.812746b0379c1p-2, 0x1.ce2f21a040fd4p-4,
-                     -0x1.b82ce312050c7p-6, 0x1.565bccfa73f94p-8, -0x1.c02db06cf3a16p-11,
-                     0x1.f9a2bedf66079p-14, -0x1.f4ca8b689e9e1p-17, 0x1.b9821deae5e74p-20,
-                     -0x1.5c149a1953d58p-23, 0x1.d77467c0af997p-27, -0x1.acaeac926312ep-31);
-    power = polynomial(far, 0x1.0c2b2f3ef6739p-21, 0x1.20dd205990849p+0, 0x1.45f622d2313cdp-1,
-                       0x1.a4acbc9113c67p-4, -0x1.3725569ef4f76p-6, -0x1.ada5aceebf348p-12,
-                       0x1.f6042c3985cccp-10, -0x1.93aa1ae045ba3p-11, 0x1.1a4ac6e1ea322p-13,
-                       0x1.57a71cc9a292ap-16, -0x1.804cb0b6dddc4p-16, 0x1.23ab4da960975p-17,
-                       -0x1.1f7072517ef01p-19, 0x1.91f516dfe5324p-22, -0x1.8ff0b84ceee2fp-25,
-                       0x1.0f3322b2500aap-28, -0x1.c32ce806de092p-33, 0x1.5c097312a275ep-38);
+    odd = polynomial(z, 0x1.06eba8214db68p-3, -0x1.812746b0379c1p-2, 0x1.ce2f21a040fd4p-4, -0x1.b82ce312050c7p-6,
+                     0x1.565bccfa73f94p-8, -0x1.c02db06cf3a16p-11, 0x1.f9a2bedf66079p-14, -0x1.f4ca8b689e9e1p-17,
+                     0x1.b9821deae5e74p-20, -0x1.5c149a1953d58p-23, 0x1.d77467c0af997p-27, -0x1.acaeac926312ep-31);
+    power = polynomial(far, 0x1.0c2b2f3ef6739p-21, 0x1.20dd205990849p+0, 0x1.45f622d2313cdp-1, 0x1.a4acbc9113c67p-4,
+                       -0x1.3725569ef4f76p-6, -0x1.ada5aceebf348p-12, 0x1.f6042c3985cccp-10, -0x1.93aa1ae045ba3p-11,
+                       0x1.1a4ac6e1ea322p-13, 0x1.57a71cc9a292ap-16, -0x1.804cb0b6dddc4p-16, 0x1.23ab4da960975p-17,
+                       -0x1.1f7072517ef01p-19, 0x1.91f516dfe5324p-22, -0x1.8ff0b84ceee2fp-25, 0x1.0f3322b2500aap-28,
+                       -0x1.c32ce806de092p-33, 0x1.5c097312a275ep-38);
   }
   const V outer = copysign(V(1) - exp_inside(-power), x);
   return select(a > constant<V>(0.9f, 1.0), outer, fma(x, odd, x));
@@ -261,10 +256,9 @@ STREAMDL_HD void normals(W word0, W word1, V& z0, V& z1) {
   const V v = to_unit(word1) - V(0.5f);
   const V radius = sqrt(V(-2) * log_inside(u));
   const V z = v * v;
-  const V sine = v * polynomial(z, 0x1.921fb6p+1f, -0x1.4abbc4p+2f, 0x1.4668f2p+1f, -0x1.32535ap-1f,
-                                0x1.3e17cap-4f);
-  const V cosine = polynomial(z, 0x1p+0f, -0x1.3bd3ccp+2f, 0x1.03c1e4p+2f, -0x1.55d076p+0f,
-                              0x1.e126f2p-3f, -0x1.8fb73ep-6f);
+  const V sine = v * polynomial(z, 0x1.921fb6p+1f, -0x1.4abbc4p+2f, 0x1.4668f2p+1f, -0x1.32535ap-1f, 0x1.3e17cap-4f);
+  const V cosine =
+      polynomial(z, 0x1p+0f, -0x1.3bd3ccp+2f, 0x1.03c1e4p+2f, -0x1.55d076p+0f, 0x1.e126f2p-3f, -0x1.8fb73ep-6f);
   const V twice = sine + sine;
   z0 = radius * fma(-twice, sine, V(1));
   z1 = radius * (twice * cosine);

@@ -56,13 +56,9 @@ STREAMDL_HD void store(float* p, Half<float> a) { _mm256_storeu_ps(p, a.v); }
 STREAMDL_HD void store(double* p, Half<double> a) { _mm256_storeu_pd(p, a.v); }
 
 // One function for each of the two types.
-#define STREAMDL_TWO_ARGUMENTS(name, instruction)                        \
-  STREAMDL_HD Half<float> name(Half<float> a, Half<float> b) {           \
-    return instruction##_ps(a.v, b.v);                                   \
-  }                                                                      \
-  STREAMDL_HD Half<double> name(Half<double> a, Half<double> b) {        \
-    return instruction##_pd(a.v, b.v);                                   \
-  }
+#define STREAMDL_TWO_ARGUMENTS(name, instruction)                                                   \
+  STREAMDL_HD Half<float> name(Half<float> a, Half<float> b) { return instruction##_ps(a.v, b.v); } \
+  STREAMDL_HD Half<double> name(Half<double> a, Half<double> b) { return instruction##_pd(a.v, b.v); }
 STREAMDL_TWO_ARGUMENTS(operator+, _mm256_add)
 STREAMDL_TWO_ARGUMENTS(operator-, _mm256_sub)
 STREAMDL_TWO_ARGUMENTS(operator*, _mm256_mul)
@@ -71,12 +67,12 @@ STREAMDL_TWO_ARGUMENTS(min, _mm256_min)
 STREAMDL_TWO_ARGUMENTS(max, _mm256_max)
 #undef STREAMDL_TWO_ARGUMENTS
 
-#define STREAMDL_THREE_ARGUMENTS(name, instruction)                                     \
-  STREAMDL_HD Half<float> name(Half<float> a, Half<float> b, Half<float> c) {           \
-    return instruction##_ps(a.v, b.v, c.v);                                             \
-  }                                                                                     \
-  STREAMDL_HD Half<double> name(Half<double> a, Half<double> b, Half<double> c) {       \
-    return instruction##_pd(a.v, b.v, c.v);                                             \
+#define STREAMDL_THREE_ARGUMENTS(name, instruction)                               \
+  STREAMDL_HD Half<float> name(Half<float> a, Half<float> b, Half<float> c) {     \
+    return instruction##_ps(a.v, b.v, c.v);                                       \
+  }                                                                               \
+  STREAMDL_HD Half<double> name(Half<double> a, Half<double> b, Half<double> c) { \
+    return instruction##_pd(a.v, b.v, c.v);                                       \
   }
 STREAMDL_THREE_ARGUMENTS(fma, _mm256_fmadd)
 STREAMDL_THREE_ARGUMENTS(fnma, _mm256_fnmadd)
@@ -84,13 +80,9 @@ STREAMDL_THREE_ARGUMENTS(fms, _mm256_fmsub)
 #undef STREAMDL_THREE_ARGUMENTS
 
 // Comparisons are false where a lane is NaN, except !=.
-#define STREAMDL_COMPARISON(name, predicate)                               \
-  STREAMDL_HD Half<float>::Mask name(Half<float> a, Half<float> b) {       \
-    return {_mm256_cmp_ps(a.v, b.v, predicate)};                           \
-  }                                                                        \
-  STREAMDL_HD Half<double>::Mask name(Half<double> a, Half<double> b) {    \
-    return {_mm256_cmp_pd(a.v, b.v, predicate)};                           \
-  }
+#define STREAMDL_COMPARISON(name, predicate)                                                                        \
+  STREAMDL_HD Half<float>::Mask name(Half<float> a, Half<float> b) { return {_mm256_cmp_ps(a.v, b.v, predicate)}; } \
+  STREAMDL_HD Half<double>::Mask name(Half<double> a, Half<double> b) { return {_mm256_cmp_pd(a.v, b.v, predicate)}; }
 STREAMDL_COMPARISON(operator<, _CMP_LT_OQ)
 STREAMDL_COMPARISON(operator<=, _CMP_LE_OQ)
 STREAMDL_COMPARISON(operator>, _CMP_GT_OQ)
@@ -143,8 +135,7 @@ STREAMDL_HD Half<double> split(Half<double> a, Half<double>& n) {
   const __m256i bits = _mm256_sub_epi64(_mm256_castpd_si256(a.v), root);
   // AVX2 cannot convert 64-bit integers: flip the sign bit of the 12-bit exponent, write it into
   // the fraction of 2^52 and subtract both offsets again.
-  const __m256i biased =
-      _mm256_srli_epi64(_mm256_xor_si256(bits, _mm256_set1_epi64x(INT64_MIN)), 52);
+  const __m256i biased = _mm256_srli_epi64(_mm256_xor_si256(bits, _mm256_set1_epi64x(INT64_MIN)), 52);
   const __m256i written = _mm256_or_si256(biased, _mm256_set1_epi64x(0x4330000000000000));
   n = _mm256_sub_pd(_mm256_castsi256_pd(written), _mm256_set1_pd(4503599627370496.0 + 2048.0));
   const __m256i fraction = _mm256_and_si256(bits, _mm256_set1_epi64x(0x000fffffffffffff));
@@ -157,15 +148,11 @@ STREAMDL_HD Half<float> select(Half<float>::Mask m, Half<float> a, Half<float> b
 STREAMDL_HD Half<double> select(Half<double>::Mask m, Half<double> a, Half<double> b) {
   return _mm256_blendv_pd(b.v, a.v, m.v);
 }
-STREAMDL_HD Half<float>::Mask operator&(Half<float>::Mask a, Half<float>::Mask b) {
-  return {_mm256_and_ps(a.v, b.v)};
-}
+STREAMDL_HD Half<float>::Mask operator&(Half<float>::Mask a, Half<float>::Mask b) { return {_mm256_and_ps(a.v, b.v)}; }
 STREAMDL_HD Half<double>::Mask operator&(Half<double>::Mask a, Half<double>::Mask b) {
   return {_mm256_and_pd(a.v, b.v)};
 }
-STREAMDL_HD Half<float>::Mask operator|(Half<float>::Mask a, Half<float>::Mask b) {
-  return {_mm256_or_ps(a.v, b.v)};
-}
+STREAMDL_HD Half<float>::Mask operator|(Half<float>::Mask a, Half<float>::Mask b) { return {_mm256_or_ps(a.v, b.v)}; }
 STREAMDL_HD Half<double>::Mask operator|(Half<double>::Mask a, Half<double>::Mask b) {
   return {_mm256_or_pd(a.v, b.v)};
 }
@@ -236,41 +223,43 @@ STREAMDL_HD Lanes<double> keep_first(Lanes<double> a, int n) {
           _mm256_and_pd(a.high.v, _mm256_castsi256_pd(first_mask(2 * n - 8)))};
 }
 
-#define STREAMDL_BOTH(T)                                                                                            \
-  STREAMDL_HD Lanes<T> operator+(Lanes<T> a, Lanes<T> b) { return {a.low + b.low, a.high + b.high}; }               \
-  STREAMDL_HD Lanes<T> operator-(Lanes<T> a, Lanes<T> b) { return {a.low - b.low, a.high - b.high}; }               \
-  STREAMDL_HD Lanes<T> operator*(Lanes<T> a, Lanes<T> b) { return {a.low * b.low, a.high * b.high}; }               \
-  STREAMDL_HD Lanes<T> operator/(Lanes<T> a, Lanes<T> b) { return {a.low / b.low, a.high / b.high}; }               \
-  STREAMDL_HD Lanes<T> operator-(Lanes<T> a) { return {-a.low, -a.high}; }                                          \
-  STREAMDL_HD Lanes<T> min(Lanes<T> a, Lanes<T> b) { return {min(a.low, b.low), min(a.high, b.high)}; }             \
-  STREAMDL_HD Lanes<T> max(Lanes<T> a, Lanes<T> b) { return {max(a.low, b.low), max(a.high, b.high)}; }             \
-  STREAMDL_HD Lanes<T> sqrt(Lanes<T> a) { return {sqrt(a.low), sqrt(a.high)}; }                                     \
-  STREAMDL_HD Lanes<T> abs(Lanes<T> a) { return {abs(a.low), abs(a.high)}; }                                        \
-  STREAMDL_HD Lanes<T> round(Lanes<T> a) { return {round(a.low), round(a.high)}; }                                  \
+#define STREAMDL_BOTH(T)                                                                                               \
+  STREAMDL_HD Lanes<T> operator+(Lanes<T> a, Lanes<T> b) { return {a.low + b.low, a.high + b.high}; }                  \
+  STREAMDL_HD Lanes<T> operator-(Lanes<T> a, Lanes<T> b) { return {a.low - b.low, a.high - b.high}; }                  \
+  STREAMDL_HD Lanes<T> operator*(Lanes<T> a, Lanes<T> b) { return {a.low * b.low, a.high * b.high}; }                  \
+  STREAMDL_HD Lanes<T> operator/(Lanes<T> a, Lanes<T> b) { return {a.low / b.low, a.high / b.high}; }                  \
+  STREAMDL_HD Lanes<T> operator-(Lanes<T> a) { return {-a.low, -a.high}; }                                             \
+  STREAMDL_HD Lanes<T> min(Lanes<T> a, Lanes<T> b) { return {min(a.low, b.low), min(a.high, b.high)}; }                \
+  STREAMDL_HD Lanes<T> max(Lanes<T> a, Lanes<T> b) { return {max(a.low, b.low), max(a.high, b.high)}; }                \
+  STREAMDL_HD Lanes<T> sqrt(Lanes<T> a) { return {sqrt(a.low), sqrt(a.high)}; }                                        \
+  STREAMDL_HD Lanes<T> abs(Lanes<T> a) { return {abs(a.low), abs(a.high)}; }                                           \
+  STREAMDL_HD Lanes<T> round(Lanes<T> a) { return {round(a.low), round(a.high)}; }                                     \
   STREAMDL_HD Lanes<T> copysign(Lanes<T> a, Lanes<T> b) { return {copysign(a.low, b.low), copysign(a.high, b.high)}; } \
-  STREAMDL_HD Lanes<T> scale(Lanes<T> a, Lanes<T> n) { return {scale(a.low, n.low), scale(a.high, n.high)}; }       \
-  STREAMDL_HD Lanes<T> split(Lanes<T> a, Lanes<T>& n) { return {split(a.low, n.low), split(a.high, n.high)}; }      \
-  STREAMDL_HD Lanes<T> fma(Lanes<T> a, Lanes<T> b, Lanes<T> c) {                                                    \
-    return {fma(a.low, b.low, c.low), fma(a.high, b.high, c.high)};                                                 \
-  }                                                                                                                 \
-  STREAMDL_HD Lanes<T> fnma(Lanes<T> a, Lanes<T> b, Lanes<T> c) {                                                   \
-    return {fnma(a.low, b.low, c.low), fnma(a.high, b.high, c.high)};                                               \
-  }                                                                                                                 \
-  STREAMDL_HD Lanes<T> fms(Lanes<T> a, Lanes<T> b, Lanes<T> c) {                                                    \
-    return {fms(a.low, b.low, c.low), fms(a.high, b.high, c.high)};                                                 \
-  }                                                                                                                 \
-  STREAMDL_HD Lanes<T>::Mask operator<(Lanes<T> a, Lanes<T> b) { return {a.low < b.low, a.high < b.high}; }         \
-  STREAMDL_HD Lanes<T>::Mask operator<=(Lanes<T> a, Lanes<T> b) { return {a.low <= b.low, a.high <= b.high}; }      \
-  STREAMDL_HD Lanes<T>::Mask operator>(Lanes<T> a, Lanes<T> b) { return {a.low > b.low, a.high > b.high}; }         \
-  STREAMDL_HD Lanes<T>::Mask operator>=(Lanes<T> a, Lanes<T> b) { return {a.low >= b.low, a.high >= b.high}; }      \
-  STREAMDL_HD Lanes<T>::Mask operator==(Lanes<T> a, Lanes<T> b) { return {a.low == b.low, a.high == b.high}; }      \
-  STREAMDL_HD Lanes<T>::Mask operator!=(Lanes<T> a, Lanes<T> b) { return {a.low != b.low, a.high != b.high}; }      \
-  STREAMDL_HD Lanes<T>::Mask operator&(Lanes<T>::Mask a, Lanes<T>::Mask b) { return {a.low & b.low, a.high & b.high}; } \
-  STREAMDL_HD Lanes<T> select(Lanes<T>::Mask m, Lanes<T> a, Lanes<T> b) {                                           \
-    return {select(m.low, a.low, b.low), select(m.high, a.high, b.high)};                                           \
-  }                                                                                                                 \
-  STREAMDL_HD uint32_t to_bits(Lanes<T>::Mask m) { return to_bits(m.low) | to_bits(m.high) << Half<T>::width; }     \
-  STREAMDL_HD bool any(Lanes<T>::Mask m) { return any(m.low | m.high); }                                            \
+  STREAMDL_HD Lanes<T> scale(Lanes<T> a, Lanes<T> n) { return {scale(a.low, n.low), scale(a.high, n.high)}; }          \
+  STREAMDL_HD Lanes<T> split(Lanes<T> a, Lanes<T>& n) { return {split(a.low, n.low), split(a.high, n.high)}; }         \
+  STREAMDL_HD Lanes<T> fma(Lanes<T> a, Lanes<T> b, Lanes<T> c) {                                                       \
+    return {fma(a.low, b.low, c.low), fma(a.high, b.high, c.high)};                                                    \
+  }                                                                                                                    \
+  STREAMDL_HD Lanes<T> fnma(Lanes<T> a, Lanes<T> b, Lanes<T> c) {                                                      \
+    return {fnma(a.low, b.low, c.low), fnma(a.high, b.high, c.high)};                                                  \
+  }                                                                                                                    \
+  STREAMDL_HD Lanes<T> fms(Lanes<T> a, Lanes<T> b, Lanes<T> c) {                                                       \
+    return {fms(a.low, b.low, c.low), fms(a.high, b.high, c.high)};                                                    \
+  }                                                                                                                    \
+  STREAMDL_HD Lanes<T>::Mask operator<(Lanes<T> a, Lanes<T> b) { return {a.low < b.low, a.high < b.high}; }            \
+  STREAMDL_HD Lanes<T>::Mask operator<=(Lanes<T> a, Lanes<T> b) { return {a.low <= b.low, a.high <= b.high}; }         \
+  STREAMDL_HD Lanes<T>::Mask operator>(Lanes<T> a, Lanes<T> b) { return {a.low > b.low, a.high > b.high}; }            \
+  STREAMDL_HD Lanes<T>::Mask operator>=(Lanes<T> a, Lanes<T> b) { return {a.low >= b.low, a.high >= b.high}; }         \
+  STREAMDL_HD Lanes<T>::Mask operator==(Lanes<T> a, Lanes<T> b) { return {a.low == b.low, a.high == b.high}; }         \
+  STREAMDL_HD Lanes<T>::Mask operator!=(Lanes<T> a, Lanes<T> b) { return {a.low != b.low, a.high != b.high}; }         \
+  STREAMDL_HD Lanes<T>::Mask operator&(Lanes<T>::Mask a, Lanes<T>::Mask b) {                                           \
+    return {a.low & b.low, a.high & b.high};                                                                           \
+  }                                                                                                                    \
+  STREAMDL_HD Lanes<T> select(Lanes<T>::Mask m, Lanes<T> a, Lanes<T> b) {                                              \
+    return {select(m.low, a.low, b.low), select(m.high, a.high, b.high)};                                              \
+  }                                                                                                                    \
+  STREAMDL_HD uint32_t to_bits(Lanes<T>::Mask m) { return to_bits(m.low) | to_bits(m.high) << Half<T>::width; }        \
+  STREAMDL_HD bool any(Lanes<T>::Mask m) { return any(m.low | m.high); }                                               \
   STREAMDL_HD bool all(Lanes<T>::Mask m) { return all(m.low & m.high); }
 STREAMDL_BOTH(float)
 STREAMDL_BOTH(double)
@@ -298,8 +287,7 @@ STREAMDL_HD __m256 sum_halves(__m256 a, __m256 b) {
 STREAMDL_HD __m256d sum_halves(__m256d a, __m256d b) {
   return _mm256_add_pd(_mm256_permute2f128_pd(a, b, 0x20), _mm256_permute2f128_pd(a, b, 0x31));
 }
-STREAMDL_HD void sum4(Lanes<float> a, Lanes<float> b, Lanes<float> c, Lanes<float> d,
-                      float (&out)[4]) {
+STREAMDL_HD void sum4(Lanes<float> a, Lanes<float> b, Lanes<float> c, Lanes<float> d, float (&out)[4]) {
   const __m256 ab = sum_halves((a.low + a.high).v, (b.low + b.high).v);
   const __m256 cd = sum_halves((c.low + c.high).v, (d.low + d.high).v);
   // a0+a2 c0+c2 a1+a3 c1+c3 | the same of b and d
@@ -308,8 +296,7 @@ STREAMDL_HD void sum4(Lanes<float> a, Lanes<float> b, Lanes<float> c, Lanes<floa
   const __m128 bd = _mm256_extractf128_ps(two, 1);
   _mm_storeu_ps(out, _mm_add_ps(_mm_unpacklo_ps(ac, bd), _mm_unpackhi_ps(ac, bd)));
 }
-STREAMDL_HD void sum4(Lanes<double> a, Lanes<double> b, Lanes<double> c, Lanes<double> d,
-                      double (&out)[4]) {
+STREAMDL_HD void sum4(Lanes<double> a, Lanes<double> b, Lanes<double> c, Lanes<double> d, double (&out)[4]) {
   const __m256d ab = sum_halves((a.low + a.high).v, (b.low + b.high).v);
   const __m256d cd = sum_halves((c.low + c.high).v, (d.low + d.high).v);
   // a c | b d
@@ -340,8 +327,7 @@ struct Words {
   STREAMDL_HD Words(__m256i l, __m256i h) : low(l), high(h) {}
 };
 STREAMDL_HD Words iota() {
-  return {_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
-          _mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15)};
+  return {_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15)};
 }
 STREAMDL_HD void store(uint32_t* p, Words a) {
   _mm256_storeu_si256((__m256i*)p, a.low);
@@ -370,10 +356,8 @@ STREAMDL_HD Lanes<float> to_unit(Words a) {
 }
 
 STREAMDL_HD void widen(Lanes<float> a, Lanes<double>& first, Lanes<double>& second) {
-  first = {_mm256_cvtps_pd(_mm256_castps256_ps128(a.low.v)),
-           _mm256_cvtps_pd(_mm256_extractf128_ps(a.low.v, 1))};
-  second = {_mm256_cvtps_pd(_mm256_castps256_ps128(a.high.v)),
-            _mm256_cvtps_pd(_mm256_extractf128_ps(a.high.v, 1))};
+  first = {_mm256_cvtps_pd(_mm256_castps256_ps128(a.low.v)), _mm256_cvtps_pd(_mm256_extractf128_ps(a.low.v, 1))};
+  second = {_mm256_cvtps_pd(_mm256_castps256_ps128(a.high.v)), _mm256_cvtps_pd(_mm256_extractf128_ps(a.high.v, 1))};
 }
 
 STREAMDL_END

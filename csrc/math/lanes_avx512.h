@@ -79,13 +79,9 @@ STREAMDL_HD Lanes<double> keep_first(Lanes<double> a, int n) {
 
 //---------------------------------------------------------------------------- lane by lane
 
-#define STREAMDL_TWO_ARGUMENTS(name, instruction)                    \
-  STREAMDL_HD Lanes<float> name(Lanes<float> a, Lanes<float> b) {    \
-    return instruction##_ps(a.all, b.all);                           \
-  }                                                                  \
-  STREAMDL_HD Lanes<double> name(Lanes<double> a, Lanes<double> b) { \
-    return instruction##_pd(a.all, b.all);                           \
-  }
+#define STREAMDL_TWO_ARGUMENTS(name, instruction)                                                          \
+  STREAMDL_HD Lanes<float> name(Lanes<float> a, Lanes<float> b) { return instruction##_ps(a.all, b.all); } \
+  STREAMDL_HD Lanes<double> name(Lanes<double> a, Lanes<double> b) { return instruction##_pd(a.all, b.all); }
 STREAMDL_TWO_ARGUMENTS(operator+, _mm512_add)
 STREAMDL_TWO_ARGUMENTS(operator-, _mm512_sub)
 STREAMDL_TWO_ARGUMENTS(operator*, _mm512_mul)
@@ -110,12 +106,8 @@ STREAMDL_COMPARISON(operator==, _CMP_EQ_OQ)
 STREAMDL_COMPARISON(operator!=, _CMP_NEQ_UQ)
 #undef STREAMDL_COMPARISON
 
-STREAMDL_HD Lanes<float> operator-(Lanes<float> a) {
-  return _mm512_xor_ps(a.all, _mm512_set1_ps(-0.0f));
-}
-STREAMDL_HD Lanes<double> operator-(Lanes<double> a) {
-  return _mm512_xor_pd(a.all, _mm512_set1_pd(-0.0));
-}
+STREAMDL_HD Lanes<float> operator-(Lanes<float> a) { return _mm512_xor_ps(a.all, _mm512_set1_ps(-0.0f)); }
+STREAMDL_HD Lanes<double> operator-(Lanes<double> a) { return _mm512_xor_pd(a.all, _mm512_set1_pd(-0.0)); }
 STREAMDL_HD Lanes<float> fma(Lanes<float> a, Lanes<float> b, Lanes<float> c) {
   return _mm512_fmadd_ps(a.all, b.all, c.all);
 }
@@ -136,12 +128,8 @@ STREAMDL_HD Lanes<double> fms(Lanes<double> a, Lanes<double> b, Lanes<double> c)
 }
 STREAMDL_HD Lanes<float> sqrt(Lanes<float> a) { return _mm512_sqrt_ps(a.all); }
 STREAMDL_HD Lanes<double> sqrt(Lanes<double> a) { return _mm512_sqrt_pd(a.all); }
-STREAMDL_HD Lanes<float> abs(Lanes<float> a) {
-  return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a.all);
-}
-STREAMDL_HD Lanes<double> abs(Lanes<double> a) {
-  return _mm512_andnot_pd(_mm512_set1_pd(-0.0), a.all);
-}
+STREAMDL_HD Lanes<float> abs(Lanes<float> a) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a.all); }
+STREAMDL_HD Lanes<double> abs(Lanes<double> a) { return _mm512_andnot_pd(_mm512_set1_pd(-0.0), a.all); }
 STREAMDL_HD Lanes<float> copysign(Lanes<float> a, Lanes<float> b) {
   return _mm512_or_ps(abs(a).all, _mm512_and_ps(b.all, _mm512_set1_ps(-0.0f)));
 }
@@ -207,9 +195,7 @@ STREAMDL_HD bool all(Lanes<double>::Mask m) { return m.bits == 0xff; }
 
 //---------------------------------------------------------------------------- across lanes
 
-STREAMDL_HD __m256 upper(__m512 a) {
-  return _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a), 1));
-}
+STREAMDL_HD __m256 upper(__m512 a) { return _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a), 1)); }
 STREAMDL_HD __m256d upper(__m512d a) { return _mm512_extractf64x4_pd(a, 1); }
 
 // The fixed tree: lane i + lane i + width/2, then width/4, ... On every instruction set.
@@ -226,28 +212,20 @@ STREAMDL_HD double sum(Lanes<double> a) {
 }
 
 // After one level of the tree two vectors share a register, after two levels all four do.
-STREAMDL_HD void sum4(Lanes<float> a, Lanes<float> b, Lanes<float> c, Lanes<float> d,
-                      float (&out)[4]) {
-  const __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a.all, b.all, 0x44),
-                                  _mm512_shuffle_f32x4(a.all, b.all, 0xee));
-  const __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c.all, d.all, 0x44),
-                                  _mm512_shuffle_f32x4(c.all, d.all, 0xee));
+STREAMDL_HD void sum4(Lanes<float> a, Lanes<float> b, Lanes<float> c, Lanes<float> d, float (&out)[4]) {
+  const __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a.all, b.all, 0x44), _mm512_shuffle_f32x4(a.all, b.all, 0xee));
+  const __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c.all, d.all, 0x44), _mm512_shuffle_f32x4(c.all, d.all, 0xee));
   // four lanes of a, of b, of c, of d
-  const __m512 four =
-      _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
+  const __m512 four = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
   const __m512 two = _mm512_add_ps(four, _mm512_shuffle_ps(four, four, 0x4e));
   const __m512 one = _mm512_add_ps(two, _mm512_shuffle_ps(two, two, 0xb1));
   const __m512i first = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
   _mm_storeu_ps(out, _mm512_castps512_ps128(_mm512_permutexvar_ps(first, one)));
 }
-STREAMDL_HD void sum4(Lanes<double> a, Lanes<double> b, Lanes<double> c, Lanes<double> d,
-                      double (&out)[4]) {
-  const __m512d ab = _mm512_add_pd(_mm512_shuffle_f64x2(a.all, b.all, 0x44),
-                                   _mm512_shuffle_f64x2(a.all, b.all, 0xee));
-  const __m512d cd = _mm512_add_pd(_mm512_shuffle_f64x2(c.all, d.all, 0x44),
-                                   _mm512_shuffle_f64x2(c.all, d.all, 0xee));
-  const __m512d two =
-      _mm512_add_pd(_mm512_shuffle_f64x2(ab, cd, 0x88), _mm512_shuffle_f64x2(ab, cd, 0xdd));
+STREAMDL_HD void sum4(Lanes<double> a, Lanes<double> b, Lanes<double> c, Lanes<double> d, double (&out)[4]) {
+  const __m512d ab = _mm512_add_pd(_mm512_shuffle_f64x2(a.all, b.all, 0x44), _mm512_shuffle_f64x2(a.all, b.all, 0xee));
+  const __m512d cd = _mm512_add_pd(_mm512_shuffle_f64x2(c.all, d.all, 0x44), _mm512_shuffle_f64x2(c.all, d.all, 0xee));
+  const __m512d two = _mm512_add_pd(_mm512_shuffle_f64x2(ab, cd, 0x88), _mm512_shuffle_f64x2(ab, cd, 0xdd));
   const __m512d one = _mm512_add_pd(two, _mm512_shuffle_pd(two, two, 0x55));
   const __m512i first = _mm512_setr_epi64(0, 2, 4, 6, 0, 0, 0, 0);
   _mm256_storeu_pd(out, _mm512_castpd512_pd256(_mm512_permutexvar_pd(first, one)));
@@ -283,9 +261,7 @@ struct Words {
   STREAMDL_HD Words(uint32_t a) : all(_mm512_set1_epi32((int)a)) {}
   STREAMDL_HD Words(__m512i a) : all(a) {}
 };
-STREAMDL_HD Words iota() {
-  return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-}
+STREAMDL_HD Words iota() { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
 STREAMDL_HD void store(uint32_t* p, Words a) { _mm512_storeu_si512(p, a.all); }
 STREAMDL_HD Words operator+(Words a, Words b) { return _mm512_add_epi32(a.all, b.all); }
 STREAMDL_HD Words operator^(Words a, Words b) { return _mm512_xor_si512(a.all, b.all); }

@@ -59,12 +59,8 @@ struct NumberOf<Lanes<T>> {
 
 //---------------------------------------------------------------------------- load and store
 
-STREAMDL_HD Lanes<float> load(const float* p) {
-  STREAMDL_PARTS(Lanes<float>, vld1q_f32(p + 4 * k));
-}
-STREAMDL_HD Lanes<double> load(const double* p) {
-  STREAMDL_PARTS(Lanes<double>, vld1q_f64(p + 2 * k));
-}
+STREAMDL_HD Lanes<float> load(const float* p) { STREAMDL_PARTS(Lanes<float>, vld1q_f32(p + 4 * k)); }
+STREAMDL_HD Lanes<double> load(const double* p) { STREAMDL_PARTS(Lanes<double>, vld1q_f64(p + 2 * k)); }
 STREAMDL_HD void store(float* p, Lanes<float> a) {
   for (int k = 0; k < 4; ++k) vst1q_f32(p + 4 * k, a.part[k]);
 }
@@ -87,13 +83,9 @@ STREAMDL_HD Lanes<T> keep_first(Lanes<T> a, int n) {
 
 //---------------------------------------------------------------------------- lane by lane
 
-#define STREAMDL_ONE_ARGUMENT(name, instruction)                 \
-  STREAMDL_HD Lanes<float> name(Lanes<float> a) {                \
-    STREAMDL_PARTS(Lanes<float>, instruction##_f32(a.part[k]));  \
-  }                                                              \
-  STREAMDL_HD Lanes<double> name(Lanes<double> a) {              \
-    STREAMDL_PARTS(Lanes<double>, instruction##_f64(a.part[k])); \
-  }
+#define STREAMDL_ONE_ARGUMENT(name, instruction)                                                                \
+  STREAMDL_HD Lanes<float> name(Lanes<float> a) { STREAMDL_PARTS(Lanes<float>, instruction##_f32(a.part[k])); } \
+  STREAMDL_HD Lanes<double> name(Lanes<double> a) { STREAMDL_PARTS(Lanes<double>, instruction##_f64(a.part[k])); }
 STREAMDL_ONE_ARGUMENT(operator-, vnegq)
 STREAMDL_ONE_ARGUMENT(sqrt, vsqrtq)
 STREAMDL_ONE_ARGUMENT(abs, vabsq)
@@ -237,28 +229,25 @@ STREAMDL_HD uint32_t to_bits(Lanes<double>::Mask m) {
   return bits;
 }
 STREAMDL_HD bool any(Lanes<float>::Mask m) {
-  return vmaxvq_u32(vorrq_u32(vorrq_u32(m.part[0], m.part[1]), vorrq_u32(m.part[2], m.part[3]))) !=
-         0;
+  return vmaxvq_u32(vorrq_u32(vorrq_u32(m.part[0], m.part[1]), vorrq_u32(m.part[2], m.part[3]))) != 0;
 }
 STREAMDL_HD bool any(Lanes<double>::Mask m) {
-  return vmaxvq_u32(vreinterpretq_u32_u64(
-             vorrq_u64(vorrq_u64(m.part[0], m.part[1]), vorrq_u64(m.part[2], m.part[3])))) != 0;
+  return vmaxvq_u32(
+             vreinterpretq_u32_u64(vorrq_u64(vorrq_u64(m.part[0], m.part[1]), vorrq_u64(m.part[2], m.part[3])))) != 0;
 }
 STREAMDL_HD bool all(Lanes<float>::Mask m) {
-  return vminvq_u32(vandq_u32(vandq_u32(m.part[0], m.part[1]), vandq_u32(m.part[2], m.part[3]))) !=
-         0;
+  return vminvq_u32(vandq_u32(vandq_u32(m.part[0], m.part[1]), vandq_u32(m.part[2], m.part[3]))) != 0;
 }
 STREAMDL_HD bool all(Lanes<double>::Mask m) {
-  return vminvq_u32(vreinterpretq_u32_u64(
-             vandq_u64(vandq_u64(m.part[0], m.part[1]), vandq_u64(m.part[2], m.part[3])))) != 0;
+  return vminvq_u32(
+             vreinterpretq_u32_u64(vandq_u64(vandq_u64(m.part[0], m.part[1]), vandq_u64(m.part[2], m.part[3])))) != 0;
 }
 
 //---------------------------------------------------------------------------- across lanes
 
 // The first levels of the fixed tree: lane i + lane i + width/2, then width/4, ...
 STREAMDL_HD float32x2_t sum_to_two(Lanes<float> a) {
-  const float32x4_t four =
-      vaddq_f32(vaddq_f32(a.part[0], a.part[2]), vaddq_f32(a.part[1], a.part[3]));
+  const float32x4_t four = vaddq_f32(vaddq_f32(a.part[0], a.part[2]), vaddq_f32(a.part[1], a.part[3]));
   return vadd_f32(vget_low_f32(four), vget_high_f32(four));
 }
 STREAMDL_HD float64x2_t sum_to_two(Lanes<double> a) {
@@ -267,13 +256,11 @@ STREAMDL_HD float64x2_t sum_to_two(Lanes<double> a) {
 STREAMDL_HD float sum(Lanes<float> a) { return vpadds_f32(sum_to_two(a)); }
 STREAMDL_HD double sum(Lanes<double> a) { return vpaddd_f64(sum_to_two(a)); }
 
-STREAMDL_HD void sum4(Lanes<float> a, Lanes<float> b, Lanes<float> c, Lanes<float> d,
-                      float (&out)[4]) {
+STREAMDL_HD void sum4(Lanes<float> a, Lanes<float> b, Lanes<float> c, Lanes<float> d, float (&out)[4]) {
   vst1_f32(out, vpadd_f32(sum_to_two(a), sum_to_two(b)));
   vst1_f32(out + 2, vpadd_f32(sum_to_two(c), sum_to_two(d)));
 }
-STREAMDL_HD void sum4(Lanes<double> a, Lanes<double> b, Lanes<double> c, Lanes<double> d,
-                      double (&out)[4]) {
+STREAMDL_HD void sum4(Lanes<double> a, Lanes<double> b, Lanes<double> c, Lanes<double> d, double (&out)[4]) {
   vst1q_f64(out, vpaddq_f64(sum_to_two(a), sum_to_two(b)));
   vst1q_f64(out + 2, vpaddq_f64(sum_to_two(c), sum_to_two(d)));
 }
@@ -306,12 +293,8 @@ STREAMDL_HD Words iota() {
 STREAMDL_HD void store(uint32_t* p, Words a) {
   for (int k = 0; k < 4; ++k) vst1q_u32(p + 4 * k, a.part[k]);
 }
-STREAMDL_HD Words operator+(Words a, Words b) {
-  STREAMDL_PARTS(Words, vaddq_u32(a.part[k], b.part[k]));
-}
-STREAMDL_HD Words operator^(Words a, Words b) {
-  STREAMDL_PARTS(Words, veorq_u32(a.part[k], b.part[k]));
-}
+STREAMDL_HD Words operator+(Words a, Words b) { STREAMDL_PARTS(Words, vaddq_u32(a.part[k], b.part[k])); }
+STREAMDL_HD Words operator^(Words a, Words b) { STREAMDL_PARTS(Words, veorq_u32(a.part[k], b.part[k])); }
 STREAMDL_HD Words multiply(Words a, uint32_t b, Words& high) {
   Words low;
   for (int k = 0; k < 4; ++k) {

@@ -61,12 +61,12 @@ STREAMDL_PLAIN Lanes<T> keep_first(Lanes<T> a, int n) {
 
 //---------------------------------------------------------------------------- lane by lane
 
-#define STREAMDL_EACH(expression)                              \
-  Lanes<T> r;                                                  \
+#define STREAMDL_EACH(expression)                                     \
+  Lanes<T> r;                                                         \
   for (int i = 0; i < Lanes<T>::width; ++i) r.lane[i] = (expression); \
   return r
-#define STREAMDL_EACH_MASK(expression)                         \
-  typename Lanes<T>::Mask r;                                   \
+#define STREAMDL_EACH_MASK(expression)                                \
+  typename Lanes<T>::Mask r;                                          \
   for (int i = 0; i < Lanes<T>::width; ++i) r.lane[i] = (expression); \
   return r
 
@@ -75,24 +75,46 @@ template <class T> STREAMDL_PLAIN Lanes<T> operator-(Lanes<T> a, Lanes<T> b) { S
 template <class T> STREAMDL_PLAIN Lanes<T> operator*(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH(a.lane[i] * b.lane[i]); }
 template <class T> STREAMDL_PLAIN Lanes<T> operator/(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH(a.lane[i] / b.lane[i]); }
 template <class T> STREAMDL_PLAIN Lanes<T> operator-(Lanes<T> a) { STREAMDL_EACH(-a.lane[i]); }
-template <class T> STREAMDL_PLAIN Lanes<T> fma(Lanes<T> a, Lanes<T> b, Lanes<T> c) { STREAMDL_EACH(fma(a.lane[i], b.lane[i], c.lane[i])); }
-template <class T> STREAMDL_PLAIN Lanes<T> fnma(Lanes<T> a, Lanes<T> b, Lanes<T> c) { STREAMDL_EACH(fnma(a.lane[i], b.lane[i], c.lane[i])); }
-template <class T> STREAMDL_PLAIN Lanes<T> fms(Lanes<T> a, Lanes<T> b, Lanes<T> c) { STREAMDL_EACH(fms(a.lane[i], b.lane[i], c.lane[i])); }
+template <class T> STREAMDL_PLAIN Lanes<T> fma(Lanes<T> a, Lanes<T> b, Lanes<T> c) {
+  STREAMDL_EACH(fma(a.lane[i], b.lane[i], c.lane[i]));
+}
+template <class T> STREAMDL_PLAIN Lanes<T> fnma(Lanes<T> a, Lanes<T> b, Lanes<T> c) {
+  STREAMDL_EACH(fnma(a.lane[i], b.lane[i], c.lane[i]));
+}
+template <class T> STREAMDL_PLAIN Lanes<T> fms(Lanes<T> a, Lanes<T> b, Lanes<T> c) {
+  STREAMDL_EACH(fms(a.lane[i], b.lane[i], c.lane[i]));
+}
 template <class T> STREAMDL_PLAIN Lanes<T> sqrt(Lanes<T> a) { STREAMDL_EACH(sqrt(a.lane[i])); }
 template <class T> STREAMDL_PLAIN Lanes<T> abs(Lanes<T> a) { STREAMDL_EACH(abs(a.lane[i])); }
 template <class T> STREAMDL_PLAIN Lanes<T> min(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH(min(a.lane[i], b.lane[i])); }
 template <class T> STREAMDL_PLAIN Lanes<T> max(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH(max(a.lane[i], b.lane[i])); }
-template <class T> STREAMDL_PLAIN Lanes<T> copysign(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH(copysign(a.lane[i], b.lane[i])); }
+template <class T> STREAMDL_PLAIN Lanes<T> copysign(Lanes<T> a, Lanes<T> b) {
+  STREAMDL_EACH(copysign(a.lane[i], b.lane[i]));
+}
 template <class T> STREAMDL_PLAIN Lanes<T> round(Lanes<T> a) { STREAMDL_EACH(round(a.lane[i])); }
 template <class T> STREAMDL_PLAIN Lanes<T> scale(Lanes<T> a, Lanes<T> n) { STREAMDL_EACH(scale(a.lane[i], n.lane[i])); }
-template <class T> STREAMDL_PLAIN Lanes<T> split(Lanes<T> a, Lanes<T>& n) { STREAMDL_EACH(split(a.lane[i], n.lane[i])); }
+template <class T> STREAMDL_PLAIN Lanes<T> split(Lanes<T> a, Lanes<T>& n) {
+  STREAMDL_EACH(split(a.lane[i], n.lane[i]));
+}
 
-template <class T> STREAMDL_PLAIN typename Lanes<T>::Mask operator<(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH_MASK(a.lane[i] < b.lane[i]); }
-template <class T> STREAMDL_PLAIN typename Lanes<T>::Mask operator<=(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH_MASK(a.lane[i] <= b.lane[i]); }
-template <class T> STREAMDL_PLAIN typename Lanes<T>::Mask operator>(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH_MASK(a.lane[i] > b.lane[i]); }
-template <class T> STREAMDL_PLAIN typename Lanes<T>::Mask operator>=(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH_MASK(a.lane[i] >= b.lane[i]); }
-template <class T> STREAMDL_PLAIN typename Lanes<T>::Mask operator==(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH_MASK(a.lane[i] == b.lane[i]); }
-template <class T> STREAMDL_PLAIN typename Lanes<T>::Mask operator!=(Lanes<T> a, Lanes<T> b) { STREAMDL_EACH_MASK(a.lane[i] != b.lane[i]); }
+template <class T> STREAMDL_PLAIN typename Lanes<T>::Mask operator<(Lanes<T> a, Lanes<T> b) {
+  STREAMDL_EACH_MASK(a.lane[i] < b.lane[i]);
+}
+template <class T> STREAMDL_PLAIN typename Lanes<T>::Mask operator<=(Lanes<T> a, Lanes<T> b) {
+  STREAMDL_EACH_MASK(a.lane[i] <= b.lane[i]);
+}
+template <class T> STREAMDL_PLAIN typename Lanes<T>::Mask operator>(Lanes<T> a, Lanes<T> b) {
+  STREAMDL_EACH_MASK(a.lane[i] > b.lane[i]);
+}
+template <class T> STREAMDL_PLAIN typename Lanes<T>::Mask operator>=(Lanes<T> a, Lanes<T> b) {
+  STREAMDL_EACH_MASK(a.lane[i] >= b.lane[i]);
+}
+template <class T> STREAMDL_PLAIN typename Lanes<T>::Mask operator==(Lanes<T> a, Lanes<T> b) {
+  STREAMDL_EACH_MASK(a.lane[i] == b.lane[i]);
+}
+template <class T> STREAMDL_PLAIN typename Lanes<T>::Mask operator!=(Lanes<T> a, Lanes<T> b) {
+  STREAMDL_EACH_MASK(a.lane[i] != b.lane[i]);
+}
 
 STREAMDL_PLAIN Lanes<float>::Mask operator&(Lanes<float>::Mask a, Lanes<float>::Mask b) {
   for (int i = 0; i < 16; ++i) a.lane[i] = a.lane[i] && b.lane[i];
@@ -112,8 +134,12 @@ STREAMDL_PLAIN Lanes<T> select_lanes(const bool* mask, Lanes<T> a, Lanes<T> b) {
   for (int i = 0; i < r.width; ++i) r.lane[i] = mask[i] ? a.lane[i] : b.lane[i];
   return r;
 }
-STREAMDL_PLAIN Lanes<float> select(Lanes<float>::Mask m, Lanes<float> a, Lanes<float> b) { return select_lanes(m.lane, a, b); }
-STREAMDL_PLAIN Lanes<double> select(Lanes<double>::Mask m, Lanes<double> a, Lanes<double> b) { return select_lanes(m.lane, a, b); }
+STREAMDL_PLAIN Lanes<float> select(Lanes<float>::Mask m, Lanes<float> a, Lanes<float> b) {
+  return select_lanes(m.lane, a, b);
+}
+STREAMDL_PLAIN Lanes<double> select(Lanes<double>::Mask m, Lanes<double> a, Lanes<double> b) {
+  return select_lanes(m.lane, a, b);
+}
 
 // Bit i is lane i.
 template <int n>

@@ -63,12 +63,8 @@ STREAMDL_HD double round(double a) {
 }
 
 // a * 2^n for a whole number n within -126..127 (float), -1022..1023 (double); one multiplication.
-STREAMDL_HD float scale(float a, float n) {
-  return a * from_bits((to_bits(n + 12582912.0f) + 127u) << 23);
-}
-STREAMDL_HD double scale(double a, double n) {
-  return a * from_bits((to_bits(n + 6755399441055744.0) + 1023u) << 52);
-}
+STREAMDL_HD float scale(float a, float n) { return a * from_bits((to_bits(n + 12582912.0f) + 127u) << 23); }
+STREAMDL_HD double scale(double a, double n) { return a * from_bits((to_bits(n + 6755399441055744.0) + 1023u) << 52); }
 
 // Splits a normal positive number: a = m * 2^n with m in [1/sqrt 2, sqrt 2); returns m.
 STREAMDL_HD float split(float a, float& n) {

@@ -21,10 +21,8 @@ struct WordOf {
 //   c2' = high(M0 c0) ^ c3 ^ k1    c3' = low(M0 c0)
 // and the key advances by the Weyl constants (golden ratio, sqrt 3 - 1).
 template <class W>
-STREAMDL_HD constexpr void philox(W counter0, typename WordOf<W>::type counter1,
-                                  typename WordOf<W>::type counter2,
-                                  typename WordOf<W>::type counter3, uint32_t key0, uint32_t key1,
-                                  W (&words)[4]) {
+STREAMDL_HD constexpr void philox(W counter0, typename WordOf<W>::type counter1, typename WordOf<W>::type counter2,
+                                  typename WordOf<W>::type counter3, uint32_t key0, uint32_t key1, W (&words)[4]) {
   for (int round = 0; round < 10; ++round) {
     W high0{}, high1{};
     const W low0 = multiply(counter0, 0xd2511f53u, high0);

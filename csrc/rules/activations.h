@@ -75,15 +75,15 @@ struct Softplus {
 };
 
 // The order is the order of `Activation` in kernels/kernels.h. The gain is that of kaiming initialisation.
-#define STREAMDL_ACTIVATIONS(X)       \
-  X(Linear_, "linear", 1.0)           \
-  X(ReLU, "relu", 2.0)                \
+#define STREAMDL_ACTIVATIONS(X)                         \
+  X(Linear_, "linear", 1.0)                             \
+  X(ReLU, "relu", 2.0)                                  \
   X(LeakyReLU, "leaky_relu", 2.0 / (1.0 + 0.01 * 0.01)) \
-  X(ELU, "elu", 2.0)                  \
-  X(GELU, "gelu", 2.0)                \
-  X(SiLU, "silu", 2.0)                \
-  X(Tanh, "tanh", 25.0 / 9.0)         \
-  X(Sigmoid, "sigmoid", 1.0)          \
+  X(ELU, "elu", 2.0)                                    \
+  X(GELU, "gelu", 2.0)                                  \
+  X(SiLU, "silu", 2.0)                                  \
+  X(Tanh, "tanh", 25.0 / 9.0)                           \
+  X(Sigmoid, "sigmoid", 1.0)                            \
   X(Softplus, "softplus", 2.0)
 
 STREAMDL_END

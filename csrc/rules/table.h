@@ -10,11 +10,11 @@ STREAMDL_BEGIN
 
 struct HyperParameter {
   const char* name;
-  double standard;      // default; NaN: must be given
-  double low, high;     // allowed range
+  double standard;           // default; NaN: must be given
+  double low, high;          // allowed range
   bool low_open, high_open;  // whether the ends themselves are refused
-  const char* letter;   // in the paper
-  const char* meaning;  // one line
+  const char* letter;        // in the paper
+  const char* meaning;       // one line
   enum class Kind { number, flag } kind = Kind::number;
 };
 
@@ -46,7 +46,8 @@ struct Description {
 // Every optimizer also takes these, after its own. `a` is the step size that the update uses.
 inline constexpr HyperParameter kCommonHyperParameters[] = {
     {"weight_decay", 0.0, 0.0, kUnbounded, false, true, "lambda", "L2: adds weight_decay * w to the gradient"},
-    {"decoupled_weight_decay", 0.0, 0.0, kUnbounded, false, true, "lambda", "w *= 1 - step_size * decoupled_weight_decay first"},
+    {"decoupled_weight_decay", 0.0, 0.0, kUnbounded, false, true, "lambda",
+     "w *= 1 - step_size * decoupled_weight_decay first"},
 };
 inline constexpr int kCommonHypers = 2;
 

@@ -125,9 +125,7 @@ void update_by_output(UpdateArgs<T>& args) {
       }
       if constexpr (outgoing) total = total + abs(w);
     }
-    auto put = [&](T* into, V all) __attribute__((always_inline)) {
-      store(into + j, a.rests ? select(x != V(0), all, V(0)) : all);
-    };
+    auto put = [&](T* into, V all) { store(into + j, a.rests ? select(x != V(0), all, V(0)) : all); };
     if constexpr (propagate) put(a.input_delta, dot);
     if constexpr (propagate && Rule::uses_sensitivity) put(a.input_sensitivity, squared_dot);
     if constexpr (outgoing) store(a.outgoing_sum + j, total);

@@ -31,8 +31,7 @@ STREAMDL_HD void forward_tile(const ForwardArgs<T>& a, int column) {
   // Where the registers hold sums besides: along one row after the other, as they lie in memory.
   constexpr bool kInOrder = !kHalves && kTile >= 8 && kTile <= 12;
   V acc[kTile];
-  for (int t = 0; t < kTile; ++t)
-    acc[t] = a.bias ? load_register(a.bias + column + t * V::width) : V(0);
+  for (int t = 0; t < kTile; ++t) acc[t] = a.bias ? load_register(a.bias + column + t * V::width) : V(0);
   for (int i = 0; i < a.row_count; i += 4) {
     if constexpr (!kInOrder) {
       V x[4];
@@ -135,8 +134,7 @@ T absolute_sum(const T* row, int columns) {
 template <class T>
 void accumulate(T* gradient, T x, const T* delta, int columns) {
   using V = Lanes<T>;
-  for (int j = 0; j < columns; j += V::width)
-    store(gradient + j, fma(V(x), load(delta + j), load(gradient + j)));
+  for (int j = 0; j < columns; j += V::width) store(gradient + j, fma(V(x), load(delta + j), load(gradient + j)));
 }
 
 template <class T>
@@ -155,8 +153,7 @@ template <class T>
 bool all_finite(const T* in, int padded_count) {
   using V = Lanes<T>;
   bool finite = true;
-  for (int j = 0; j < padded_count; j += V::width)
-    finite &= all(abs(load(in + j)) <= V(kFinite<T>));
+  for (int j = 0; j < padded_count; j += V::width) finite &= all(abs(load(in + j)) <= V(kFinite<T>));
   return finite;
 }
 

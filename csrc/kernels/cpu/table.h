@@ -13,6 +13,7 @@ STREAMDL_BEGIN
 template <class Rule, class T>
 constexpr RuleKernels<T> rule_kernels() {
   RuleKernels<T> k{};
+  // clang-format off
 #define STREAMDL_MODE(m)                                       \
   k.update[m] = &update<Rule, (m) & 8 ? ((m) | 4) : (m), T>;   \
   k.update_by_output[m] = &update_by_output<Rule, (m) & 7, T>;
@@ -30,6 +31,7 @@ constexpr RuleKernels<T> rule_kernels() {
   if constexpr (Rule::field_count > 0) k.bound = &Rule::bound;
   k.update_stored[0] = &update_stored<Rule, false, T>;
   k.update_stored[1] = &update_stored<Rule, true, T>;
+  // clang-format on
   return k;
 }
 
@@ -41,6 +43,7 @@ const Kernels<T>& table() {
 #define STREAMDL_VALUE(A, name, gain) &emit<A, T>,
 #define STREAMDL_SLOPE(A, name, gain) &activate_back<A, T>,
 #define STREAMDL_UTILITY(U, name) &utility<U, T>,
+  // clang-format off
   static constexpr Kernels<T> kernels = {
       &all_finite<T>, &largest<T>,
       &forward<T>, &forward_by_output<T>, &backward<T>, &backward_by_output<T>, &absolute_sum<T>, &accumulate<T>,
@@ -53,6 +56,7 @@ const Kernels<T>& table() {
       {STREAMDL_UTILITIES(STREAMDL_UTILITY)},
       rules,
   };
+  // clang-format on
 #undef STREAMDL_VALUE
 #undef STREAMDL_SLOPE
 #undef STREAMDL_UTILITY

@@ -39,8 +39,8 @@ bool emit(const T* a, T* h, int n, int32_t* active, Emitted<T>* emitted) {
 }
 
 template <class A, class T>
-void activate_back(const T* a, const T* h, const T* out_delta, T* in_delta, const T* out_sensitivity,
-                   T* in_sensitivity, int n) {
+void activate_back(const T* a, const T* h, const T* out_delta, T* in_delta, const T* out_sensitivity, T* in_sensitivity,
+                   int n) {
   using V = Lanes<T>;
   for (int j = 0; j < n; j += V::width) {
     const V value = load(h + j), slope = A::slope(load(a + j), value);
@@ -90,8 +90,8 @@ bool normalize(const T* a, T* normalized, T* inverse_deviation, int n) {
 // The Jacobian is (I - 1/n - z z'/n) / deviation, with z the normalised vector; deltas pass through it,
 // sensitivities through the squares of its entries.
 template <class T>
-void normalize_back(const T* normalized, T inverse_deviation, const T* out_delta, T* in_delta,
-                    const T* out_sensitivity, T* in_sensitivity, int n) {
+void normalize_back(const T* normalized, T inverse_deviation, const T* out_delta, T* in_delta, const T* out_sensitivity,
+                    T* in_sensitivity, int n) {
   using V = Lanes<T>;
   const V share((T)1 / (T)n), inverse(inverse_deviation);
   V s0(0), s1(0);
@@ -180,8 +180,7 @@ T perturb(T* row, int n, double shrink, double noise, const uint32_t* counter, c
   for (int j = 0; j < n; j += 64) {
     if (noise != 0) {
       Words words[4];
-      philox(Words(counter[0] + (uint32_t)j / 4) + iota(), counter[1], counter[2], counter[3], key[0], key[1],
-             words);
+      philox(Words(counter[0] + (uint32_t)j / 4) + iota(), counter[1], counter[2], counter[3], key[0], key[1], words);
       for (int half = 0; half < 2; ++half) {
         Lanes<float> z[2];
         normals(words[2 * half], words[2 * half + 1], z[0], z[1]);

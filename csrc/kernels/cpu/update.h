@@ -11,12 +11,12 @@ STREAMDL_BEGIN
 // than registers; memory is fastest read as it lies. Incoming sums add up over the rows of a pass: their number
 // must not change.
 template <class Rule, unsigned kMode, Level kLevel>
-inline constexpr int kRowsPerPass = Rule::field_count           ? 1
-                                    : kMode & kIncomingSums     ? 2
-                                    : kLevel == Level::memory   ? 1
-                                    : kLevel != Level::near     ? 4
+inline constexpr int kRowsPerPass = Rule::field_count                  ? 1
+                                    : kMode & kIncomingSums            ? 2
+                                    : kLevel == Level::memory          ? 1
+                                    : kLevel != Level::near            ? 4
                                     : kMode & kOutgoingSums && kHalves ? 2
-                                                                : 4;
+                                                                       : 4;
 
 template <class Rule>
 inline constexpr int kHypersOf = sizeof(Rule::hypers) / sizeof(Rule::hypers[0]);
@@ -218,12 +218,9 @@ void update(UpdateArgs<T>& args) {
   // Whole registers are so quick that rows from the second-level cache are worth asking for early, too.
   constexpr size_t kNear = 32 << 10;
   const bool fetch = a.level != Level::near || (!kHalves && (size_t)a.row_count * a.columns * sizeof(T) > kNear);
-  if (a.level == Level::memory)
-    update_groups<Rule, kMode, Level::memory>(a, args, c);
-  else if (fetch)
-    update_groups<Rule, kMode, Level::far>(a, args, c);
-  else
-    update_groups<Rule, kMode, Level::near>(a, args, c);
+  if (a.level == Level::memory) update_groups<Rule, kMode, Level::memory>(a, args, c);
+  else if (fetch) update_groups<Rule, kMode, Level::far>(a, args, c);
+  else update_groups<Rule, kMode, Level::near>(a, args, c);
   update_bias<Rule, kMode>(a, args, c);
 }
 

@@ -11,8 +11,7 @@ struct Adam {
       "Adam", "Adaptive moment estimation; the bias correction counts from each weight's own birth.",
       "m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;  "
       "w -= step_size (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)",
-      "Kingma and Ba, 2015",
-      "two fields, one root and one division; silent rows are visited"};
+      "Kingma and Ba, 2015", "two fields, one root and one division; silent rows are visited"};
 
   enum { step_size, beta1, beta2, epsilon };
   static constexpr HyperParameter hypers[] = {

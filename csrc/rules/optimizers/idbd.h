@@ -13,8 +13,7 @@ struct IDBD {
       "IDBD", "Incremental delta-bar-delta: a step size per weight, learned by meta-gradient descent.",
       "beta -= theta g h;  a = exp(beta);  w -= a g;  h = h max(0, 1 - a d) - a g, "
       "with d the sensitivity of the weight (x^2 in a linear network)",
-      "Sutton, 1992; network form: conformance definition",
-      "two fields and one exponential; silent rows rest"};
+      "Sutton, 1992; network form: conformance definition", "two fields and one exponential; silent rows rest"};
 
   enum { step_size, meta_step_size };
   static constexpr HyperParameter hypers[] = {

@@ -32,10 +32,8 @@ struct SGD {
 
   template <class V, class G, class C>
   STREAMDL_HD static void apply(V& w, const G& g, V, V*, const C& c) {
-    if constexpr (C::decays)
-      w = fnma(c.hyper[step_size], c.gradient(g, w), c.decayed(w, c.hyper[step_size]));
-    else
-      w = g.descend(w, c.hyper[step_size]);
+    if constexpr (C::decays) w = fnma(c.hyper[step_size], c.gradient(g, w), c.decayed(w, c.hyper[step_size]));
+    else w = g.descend(w, c.hyper[step_size]);
   }
 };
 

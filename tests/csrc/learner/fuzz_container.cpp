@@ -99,8 +99,8 @@ void check(const std::string& file) {
     const Status status = parse(exact, file.size(), container, error);
     if (allocated > 8 * file.size() + 64 * 1024) stop("allocated more than 8 files + 64 KiB", file);
     if (file.size() > 4096)
-      counts.most_allocated = std::max(
-          counts.most_allocated, static_cast<double>(allocated) / static_cast<double>(file.size()));
+      counts.most_allocated =
+          std::max(counts.most_allocated, static_cast<double>(allocated) / static_cast<double>(file.size()));
     ++counts.by_status[static_cast<size_t>(status)];
     if (error.status != status || (status == Status::ok) != (error.message[0] == 0))
       stop("status and error differ", file);
@@ -114,8 +114,7 @@ void check(const std::string& file) {
       } else {
         Container second;
         const uint8_t* bytes = reinterpret_cast<const uint8_t*>(again.data());
-        if (parse(bytes, again.size(), second, error) != Status::ok)
-          stop("a rewritten file is refused", file);
+        if (parse(bytes, again.size(), second, error) != Status::ok) stop("a rewritten file is refused", file);
         if (!same_contents(container, second)) stop("a rewritten file differs", file);
         if (rewrite(second, again) != again) stop("rewriting twice differs", file);
       }
@@ -128,10 +127,8 @@ void check(const std::string& file) {
 
 std::string seed_file(int kind) {
   static const std::vector<uint8_t> data(65536, 0xa5);
-  static const char* const names[] = {"0.weight",  "0.bias", "1.weight", "gr\u00fc\u00df",
-                                      "a\"b\\c\n", "ages",   "z",        ""};
-  Metadata metadata = {{"spec", "{\"network\":{\"inputs\":3,\"hidden\":[4]}}"},
-                       {"\u20ac", "\U0001f40d"}};
+  static const char* const names[] = {"0.weight", "0.bias", "1.weight", "gr\u00fc\u00df", "a\"b\\c\n", "ages", "z", ""};
+  Metadata metadata = {{"spec", "{\"network\":{\"inputs\":3,\"hidden\":[4]}}"}, {"\u20ac", "\U0001f40d"}};
   std::vector<TensorView> tensors;
   const int many = kind == 0 ? 0 : kind == 1 ? 1 : kind == 2 ? 8 : 200;
   std::vector<std::string> numbered;
@@ -140,10 +137,8 @@ std::string seed_file(int kind) {
     const DType dtype = static_cast<DType>(i % 5);
     std::vector<uint64_t> shape;
     uint64_t count = 1;
-    for (int d = 0; d < i % 4; ++d)
-      shape.push_back(static_cast<uint64_t>((i + d) % 4)), count *= shape.back();
-    tensors.push_back(
-        {numbered[static_cast<size_t>(i)], dtype, shape, data.data(), count * bytes_of(dtype)});
+    for (int d = 0; d < i % 4; ++d) shape.push_back(static_cast<uint64_t>((i + d) % 4)), count *= shape.back();
+    tensors.push_back({numbered[static_cast<size_t>(i)], dtype, shape, data.data(), count * bytes_of(dtype)});
   }
   if (kind == 0) metadata.clear();
   Container container;
@@ -245,22 +240,15 @@ void flood(std::string& header, Random& random) {
   std::string entries;
   for (size_t i = 0; i < n; ++i) {
     const std::string name = random() % 64 ? std::to_string(i) : "0";
-    if (kind == 0)
-      entries +=
-          "\"" + name + "\":{\"dtype\":\"U8\",\"shape\":[0,0,0,0,0,0,0,0],\"data_offsets\":[0,0]},";
-    else if (kind == 1)
-      entries += "\"\\n" + name + "\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},";
-    else
-      entries += kind == 2 ? "0," : kind == 3 ? "\"\\n\":0," : "\"" + name + "\":\"\",";
+    if (kind == 0) entries += "\"" + name + "\":{\"dtype\":\"U8\",\"shape\":[0,0,0,0,0,0,0,0],\"data_offsets\":[0,0]},";
+    else if (kind == 1) entries += "\"\\n" + name + "\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},";
+    else entries += kind == 2 ? "0," : kind == 3 ? "\"\\n\":0," : "\"" + name + "\":\"\",";
   }
   size_t at = brace + 1;
-  if (kind == 2)
-    at = header.find("\"shape\":[") == std::string::npos ? at : header.find("\"shape\":[") + 9;
+  if (kind == 2) at = header.find("\"shape\":[") == std::string::npos ? at : header.find("\"shape\":[") + 9;
   if (kind == 3) at = header.find("\"dtype\"") == std::string::npos ? at : header.find("\"dtype\"");
   if (kind == 4)
-    at = header.find("\"__metadata__\":{") == std::string::npos
-             ? at
-             : header.find("\"__metadata__\":{") + 16;
+    at = header.find("\"__metadata__\":{") == std::string::npos ? at : header.find("\"__metadata__\":{") + 16;
   header.insert(at, entries);
 }
 
@@ -296,16 +284,15 @@ std::string mutate(std::string file, const std::vector<std::string>& seeds, Rand
       }
       case 7: parts.data.resize(below(random, parts.data.size() + 9)), file = parts.file(); break;
       case 8: {  // the length of the header
-        static const uint64_t lengths[] = {
-            0, 1, 2, 7, 99'999'999, 100'000'000, 100'000'001, 1ull << 32, 1ull << 63, ~0ull, ~7ull};
+        static const uint64_t lengths[] = {0,           1,          2,          7,     99'999'999, 100'000'000,
+                                           100'000'001, 1ull << 32, 1ull << 63, ~0ull, ~7ull};
         if (file.size() < 8 || random() % 8) break;
         const uint64_t length = lengths[below(random, std::size(lengths))];
         std::memcpy(file.data(), &length, 8);
         break;
       }
       case 9:
-        if (!header.empty())
-          header.erase(below(random, header.size()), 1 + below(random, 4)), file = parts.file();
+        if (!header.empty()) header.erase(below(random, header.size()), 1 + below(random, 4)), file = parts.file();
         break;
       default: flood(header, random), file = parts.file();
     }
@@ -342,10 +329,8 @@ int main(int argc, char** argv) {
     const uint64_t accepted = counts.accepted;
     check(file);
     if (counts.accepted > accepted && file.size() < 3000) {
-      if (pool.size() < 256)
-        pool.push_back(file);
-      else
-        pool[4 + below(random, pool.size() - 4)] = file;
+      if (pool.size() < 256) pool.push_back(file);
+      else pool[4 + below(random, pool.size() - 4)] = file;
     }
   }
 
@@ -365,11 +350,9 @@ int main(int argc, char** argv) {
                                       "checksum",
                                       "out_of_memory",
                                       "write_failed"};
-  std::printf("%" PRIu64 " files: %" PRIu64 " accepted (%" PRIu64
-              " canonical), most allocated %.2f times the file\n",
+  std::printf("%" PRIu64 " files: %" PRIu64 " accepted (%" PRIu64 " canonical), most allocated %.2f times the file\n",
               iterations, counts.accepted, counts.canonical, counts.most_allocated);
-  for (size_t i = 0; i < std::size(names); ++i)
-    std::printf("  %-18s %" PRIu64 "\n", names[i], counts.by_status[i]);
+  for (size_t i = 0; i < std::size(names); ++i) std::printf("  %-18s %" PRIu64 "\n", names[i], counts.by_status[i]);
   return 0;
 }
 #endif

@@ -80,22 +80,17 @@ constexpr int kInputs = 20, kOutputs = 9;
 constexpr double kMany = 0.01;  // replacement rate: some unit is regenerated every few steps
 
 std::vector<std::vector<LayerSpec>> networks() {
-  return {{linear(33), activation(Activation::relu), linear(17), activation(Activation::relu),
-           linear(kOutputs)},
-          {linear(24), norm(true), activation(Activation::relu), dropout(0.2), linear(17),
-           norm(false), activation(Activation::tanh), linear(5)},
+  return {{linear(33), activation(Activation::relu), linear(17), activation(Activation::relu), linear(kOutputs)},
+          {linear(24), norm(true), activation(Activation::relu), dropout(0.2), linear(17), norm(false),
+           activation(Activation::tanh), linear(5)},
           {norm(true), linear(18), activation(Activation::gelu), linear(kOutputs)},
           {linear(170), activation(Activation::relu), dropout(0.95), linear(1)}};
 }
 
 // Of the rule, in the order of its table, then weight_decay and decoupled_weight_decay.
 std::vector<OptimizerSpec> optimizers() {
-  return {{"SGD", {0.03, 0, 0, 0, 0}},
-          {"SGD", {0.03, 0, 0, 1e-3, 1e-3}},
-          {"SGD", {0.01, 0.9, 0, 0, 0}},
-          {"SGD", {0.01, 0.8, 1, 1e-3, 0}},
-          {"Adam", {0.003, 0.9, 0.999, 1e-8, 0, 0}},
-          {"IDBD", {0.02, 0.01, 0, 0}},
+  return {{"SGD", {0.03, 0, 0, 0, 0}},       {"SGD", {0.03, 0, 0, 1e-3, 1e-3}},         {"SGD", {0.01, 0.9, 0, 0, 0}},
+          {"SGD", {0.01, 0.8, 1, 1e-3, 0}},  {"Adam", {0.003, 0.9, 0.999, 1e-8, 0, 0}}, {"IDBD", {0.02, 0.01, 0, 0}},
           {"IDBD", {0.02, 0.01, 0, 0}, true}};
 }
 
@@ -103,9 +98,8 @@ std::vector<std::vector<PlasticitySpec>> plasticity() {
   std::vector<std::vector<PlasticitySpec>> all{{}};
   PlasticitySpec shrink{PlasticitySpec::Kind::shrink_and_perturb};
   shrink.shrink = 1e-4, shrink.noise = 1e-3;
-  for (Utility u :
-       {Utility::contribution, Utility::weight, Utility::adaptation, Utility::zero_contribution,
-        Utility::adaptable_contribution, Utility::feature_by_input}) {
+  for (Utility u : {Utility::contribution, Utility::weight, Utility::adaptation, Utility::zero_contribution,
+                    Utility::adaptable_contribution, Utility::feature_by_input}) {
     PlasticitySpec p{PlasticitySpec::Kind::continual_backprop};
     p.replacement_rate = kMany, p.maturity = 5, p.utility = u;
     p.transfer_bias = all.size() % 2 == 0;
@@ -126,9 +120,7 @@ struct Examples {
   int32_t indices[3] = {2, 5, 19};
   Examples() {
     uint32_t state = 12345;
-    const auto next = [&] {
-      return (T)((state = state * 1664525u + 1013904223u) >> 8) / (T)(1 << 23) - T(1);
-    };
+    const auto next = [&] { return (T)((state = state * 1664525u + 1013904223u) >> 8) / (T)(1 << 23) - T(1); };
     for (auto& row : x)
       for (T& v : row) v = next(), v = v < T(0.2) ? T(0) : v;
     for (auto& row : y)
@@ -158,10 +150,8 @@ long long step_many(LearnerOf<T>& learner, long long steps, bool planted, long l
       if (!wrong.values) wrong.values = y.values;
       *rejected += learner.step({bad}, wrong, &loss) != Status::ok;
     }
-    if (i % 8 == 3)
-      learner.step({x, examples.indices, 3}, y, &loss);
-    else
-      learner.step({x}, y, &loss);
+    if (i % 8 == 3) learner.step({x, examples.indices, 3}, y, &loss);
+    else learner.step({x}, y, &loss);
     if (planted && i == steps / 2) {
       void* volatile p = operator new(24);  // volatile: the compiler may not leave it out
       operator delete(p);
@@ -188,8 +178,8 @@ void check_all(long long steps) {
         const long long seen = step_many(learner, steps, false, &rejected);
         allocating += seen != 0;
         if (seen != 0 && allocating <= 5)  // the first few say enough
-          std::fprintf(stderr, "learner %lld (%s, %zu layers): %lld calls\n", learners,
-                       optimizer.name.c_str(), network.size(), seen);
+          std::fprintf(stderr, "learner %lld (%s, %zu layers): %lld calls\n", learners, optimizer.name.c_str(),
+                       network.size(), seen);
         for (size_t h = 0; h < learner.plan().hidden.size(); ++h)
           regenerated += (long long)learner.replacements((int)h);
         CHECK(learner.steps() > 0);

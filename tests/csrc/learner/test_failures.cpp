@@ -89,8 +89,7 @@ Status save(const std::string& path, const std::string& content, Error& error) {
   AtomicFile file(path, faulty);
   if (file.open(error) != Status::ok) return error.status;
   for (size_t at = 0; at < content.size(); at += 100)
-    if (file.write(&content[at], std::min<size_t>(100, content.size() - at), error) != Status::ok)
-      return error.status;
+    if (file.write(&content[at], std::min<size_t>(100, content.size() - at), error) != Status::ok) return error.status;
   return file.commit(error);
 }
 
@@ -98,8 +97,7 @@ std::string described(int number, int n, const char* what) {
   return "errno " + std::to_string(number) + " at call " + std::to_string(n) + ": " + what;
 }
 
-#define CHECK_CASE(condition) \
-  check_report((condition), __FILE__, __LINE__, described(number, n, #condition))
+#define CHECK_CASE(condition) check_report((condition), __FILE__, __LINE__, described(number, n, #condition))
 
 // All N for one kind of fault; returns how many calls a save makes.
 int fail_every_call(int number) {

@@ -23,8 +23,7 @@ Status save(const std::string& path, const std::string& content, Error& error) {
   const size_t half = content.size() / 2;
   if (file.open(error) != Status::ok) return error.status;
   if (file.write(content.data(), half, error) != Status::ok) return error.status;
-  if (file.write(content.data() + half, content.size() - half, error) != Status::ok)
-    return error.status;
+  if (file.write(content.data() + half, content.size() - half, error) != Status::ok) return error.status;
   return file.commit(error);
 }
 
@@ -62,8 +61,7 @@ void errors_are_typed() {
   Bytes bytes;
   CHECK_EQUAL(read(folder / "missing", bytes, error), Status::system_call);
   CHECK_EQUAL(error.number, ENOENT);
-  CHECK_EQUAL(std::string(error.message),
-              "open \"" + (folder / "missing") + "\": " + std::strerror(ENOENT));
+  CHECK_EQUAL(std::string(error.message), "open \"" + (folder / "missing") + "\": " + std::strerror(ENOENT));
   CHECK_EQUAL(read(folder / "", bytes, error), Status::not_a_file);
   CHECK_EQUAL(save(folder / "no/folder", "x", error), Status::system_call);
   CHECK_EQUAL(error.number, ENOENT);
@@ -133,9 +131,7 @@ void leftovers() {
 // child had acknowledged through the pipe.
 void kill_while_saving() {
   const Folder folder;
-  const auto content = [](int n) {
-    return std::string(40000, static_cast<char>('a' + n % 26)) + std::to_string(n);
-  };
+  const auto content = [](int n) { return std::string(40000, static_cast<char>('a' + n % 26)) + std::to_string(n); };
   for (int kill_after = 0; kill_after < 60; ++kill_after) {
     int ends[2];
     if (!CHECK_EQUAL(pipe(ends), 0)) return;

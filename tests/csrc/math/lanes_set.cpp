@@ -31,15 +31,12 @@ template <class T>
 void run_vectors(Operation operation, const T* in, T* out, int blocks) {
   using V = Lanes<T>;
   constexpr int width = V::width;
-  for (int block = 0; block < blocks;
-       ++block, in += kVectorsIn * width, out += kVectorsOut * width) {
+  for (int block = 0; block < blocks; ++block, in += kVectorsIn * width, out += kVectorsOut * width) {
     const V a = load(in), b = load(in + width), c = load(in + 2 * width), n = load(in + 3 * width);
     [[maybe_unused]] V unused;
     switch (operation) {
 #define LANE_CASE(name, expression) \
-  case name:                        \
-    store(out, expression);         \
-    break;
+  case name: store(out, expression); break;
       LANE_OPERATIONS(LANE_CASE)
 #undef LANE_CASE
       case sums:
@@ -112,16 +109,13 @@ void run_vectors(Operation operation, const T* in, T* out, int blocks) {
 template <class T>
 void run_plain(Operation operation, const T* in, T* out, int blocks) {
   constexpr int width = 64 / sizeof(T);
-  for (int block = 0; block < blocks;
-       ++block, in += kVectorsIn * width, out += kVectorsOut * width) {
+  for (int block = 0; block < blocks; ++block, in += kVectorsIn * width, out += kVectorsOut * width) {
     for (int i = 0; i < width; ++i) {
       const T a = in[i], b = in[width + i], c = in[2 * width + i], n = in[3 * width + i];
       [[maybe_unused]] T unused;
       switch (operation) {
 #define PLAIN_CASE(name, expression) \
-  case name:                         \
-    out[i] = expression;             \
-    break;
+  case name: out[i] = expression; break;
         LANE_OPERATIONS(PLAIN_CASE)
 #undef PLAIN_CASE
         case philox_words:
@@ -140,8 +134,7 @@ void run_plain(Operation operation, const T* in, T* out, int blocks) {
             }
           }
           break;
-        default:
-          break;  // sums and masks have no plain form
+        default: break;  // sums and masks have no plain form
       }
     }
   }

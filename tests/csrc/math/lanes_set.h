@@ -9,41 +9,43 @@
 #include <cstdint>
 
 // Results that are one vector, lane by lane; they also run on a plain number.
-#define LANE_OPERATIONS(X)                      \
-  X(total, a + b)                               \
-  X(difference, a - b)                          \
-  X(product, a * b)                             \
-  X(quotients, a / b)                           \
-  X(negative, -a)                               \
-  X(fused_multiply_add, fma(a, b, c))           \
-  X(fused_negated, fnma(a, b, c))               \
-  X(fused_subtract, fms(a, b, c))               \
-  X(square_root, sqrt(a))                       \
-  X(absolute, abs(a))                           \
-  X(lesser, min(a, b))                          \
-  X(greater, max(a, b))                         \
-  X(sign_copied, copysign(a, b))                \
-  X(rounded, round(a))                          \
-  X(scaled, scale(a, n))                        \
-  X(split_fraction, split(a, unused))           \
-  X(split_exponent, second_of_split(a))         \
-  X(select_less, select(a < b, c, n))           \
-  X(select_less_equal, select(a <= b, c, n))    \
-  X(select_greater, select(a > b, c, n))        \
-  X(select_greater_equal, select(a >= b, c, n)) \
-  X(select_equal, select(a == b, c, n))         \
-  X(select_unequal, select(a != b, c, n))       \
-  X(exponential, exp(a))                        \
-  X(both_masks, select((a < b) & (b != c), c, n))  \
-  X(flushed_to_zero, flushed(a))                \
-  X(grown_by_exponential, grown(a, b, c))       \
-  X(grown_little, grown_a_little(a, b, c))      \
-  X(logarithm, log(abs(a)))                     \
-  X(logarithm_signed, log(a))                   \
-  X(hyperbolic_tangent, tanh(a))                \
-  X(logistic, sigmoid(a))                       \
-  X(soft_plus, softplus(a))                     \
+// clang-format off
+#define LANE_OPERATIONS(X)                        \
+  X(total, a + b)                                 \
+  X(difference, a - b)                            \
+  X(product, a * b)                               \
+  X(quotients, a / b)                             \
+  X(negative, -a)                                 \
+  X(fused_multiply_add, fma(a, b, c))             \
+  X(fused_negated, fnma(a, b, c))                 \
+  X(fused_subtract, fms(a, b, c))                 \
+  X(square_root, sqrt(a))                         \
+  X(absolute, abs(a))                             \
+  X(lesser, min(a, b))                            \
+  X(greater, max(a, b))                           \
+  X(sign_copied, copysign(a, b))                  \
+  X(rounded, round(a))                            \
+  X(scaled, scale(a, n))                          \
+  X(split_fraction, split(a, unused))             \
+  X(split_exponent, second_of_split(a))           \
+  X(select_less, select(a < b, c, n))             \
+  X(select_less_equal, select(a <= b, c, n))      \
+  X(select_greater, select(a > b, c, n))          \
+  X(select_greater_equal, select(a >= b, c, n))   \
+  X(select_equal, select(a == b, c, n))           \
+  X(select_unequal, select(a != b, c, n))         \
+  X(exponential, exp(a))                          \
+  X(both_masks, select((a < b) & (b != c), c, n)) \
+  X(flushed_to_zero, flushed(a))                  \
+  X(grown_by_exponential, grown(a, b, c))         \
+  X(grown_little, grown_a_little(a, b, c))        \
+  X(logarithm, log(abs(a)))                       \
+  X(logarithm_signed, log(a))                     \
+  X(hyperbolic_tangent, tanh(a))                  \
+  X(logistic, sigmoid(a))                         \
+  X(soft_plus, softplus(a))                       \
   X(error_function, erf(a))
+// clang-format on
 
 // Results that belong to a whole vector.
 #define VECTOR_OPERATIONS(X) X(sums) X(four_sums) X(maxima) X(masks) X(firsts) X(positions)
@@ -53,8 +55,7 @@
 
 #define OPERATION_NAME(name, ...) name,
 enum Operation : int {
-  LANE_OPERATIONS(OPERATION_NAME) VECTOR_OPERATIONS(OPERATION_NAME) FLOAT_OPERATIONS(OPERATION_NAME)
-      operation_count
+  LANE_OPERATIONS(OPERATION_NAME) VECTOR_OPERATIONS(OPERATION_NAME) FLOAT_OPERATIONS(OPERATION_NAME) operation_count
 };
 #undef OPERATION_NAME
 

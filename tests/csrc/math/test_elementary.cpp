@@ -30,9 +30,7 @@ struct Case {
   Range ranges[3];
 };
 
-long double precise_sigmoid(long double x) {
-  return x < 0 ? expl(x) / (1 + expl(x)) : 1 / (1 + expl(-x));
-}
+long double precise_sigmoid(long double x) { return x < 0 ? expl(x) / (1 + expl(x)) : 1 / (1 + expl(-x)); }
 long double precise_softplus(long double x) { return fmaxl(x, 0) + log1pl(expl(-fabsl(x))); }
 
 // The distance of two neighbouring numbers T at this size, also among denormals.
@@ -75,8 +73,7 @@ void check_accuracy(const Case<T>& c, int count) {
       if (!(error <= worst)) worst = error, worst_x = x;
     }
   }
-  std::printf("%-14s %-6s %.3Lf ulp at %a\n", c.name, sizeof(T) == 4 ? "float" : "double", worst,
-              (double)worst_x);
+  std::printf("%-14s %-6s %.3Lf ulp at %a\n", c.name, sizeof(T) == 4 ? "float" : "double", worst, (double)worst_x);
   check_near((double)worst, 0, c.bound_ulp, __FILE__, __LINE__, c.name);
 }
 
@@ -166,48 +163,20 @@ int main() {
   const int count = 1000000;
   const Case<float> in_float[] = {
       {"exp", m::exp<float>, expl, 0.9, {{-104, 89, false}, {-80, 80, true}, {-1, 1, false}}},
-      {"grown",
-       grown_from_one<float>,
-       expl,
-       0.9,
-       {{-0.07, 0.07, false}, {-90, 90, true}}},
+      {"grown", grown_from_one<float>, expl, 0.9, {{-0.07, 0.07, false}, {-90, 90, true}}},
       {"log", m::log<float>, logl, 0.9, {{0.5, 2, false}, {1e-40, 3e38, true}, {0, 100, false}}},
       {"tanh", m::tanh<float>, tanhl, 1.8, {{-1, 1, false}, {-12, 12, true}, {-10, 10, false}}},
-      {"sigmoid",
-       m::sigmoid<float>,
-       precise_sigmoid,
-       1.5,
-       {{-104, 20, false}, {-9, 9, true}, {-2, 2, false}}},
-      {"softplus",
-       m::softplus<float>,
-       precise_softplus,
-       1.8,
-       {{-104, 20, false}, {-9, 9, true}, {-2, 2, false}}},
+      {"sigmoid", m::sigmoid<float>, precise_sigmoid, 1.5, {{-104, 20, false}, {-9, 9, true}, {-2, 2, false}}},
+      {"softplus", m::softplus<float>, precise_softplus, 1.8, {{-104, 20, false}, {-9, 9, true}, {-2, 2, false}}},
       {"erf", m::erf<float>, erfl, 1.2, {{-1.2, 1.2, false}, {-5, 5, true}, {-5, 5, false}}},
   };
   const Case<double> in_double[] = {
       {"exp", m::exp<double>, expl, 0.9, {{-745, 710, false}, {-80, 80, true}, {-1, 1, false}}},
-      {"grown",
-       grown_from_one<double>,
-       expl,
-       0.9,
-       {{-0.07, 0.07, false}, {-90, 90, true}}},
-      {"log",
-       m::log<double>,
-       logl,
-       0.9,
-       {{0.5, 2, false}, {1e-40, 1e300, true}, {0, 5e-308, false}}},
+      {"grown", grown_from_one<double>, expl, 0.9, {{-0.07, 0.07, false}, {-90, 90, true}}},
+      {"log", m::log<double>, logl, 0.9, {{0.5, 2, false}, {1e-40, 1e300, true}, {0, 5e-308, false}}},
       {"tanh", m::tanh<double>, tanhl, 2.0, {{-1, 1, false}, {-25, 25, true}, {-20, 20, false}}},
-      {"sigmoid",
-       m::sigmoid<double>,
-       precise_sigmoid,
-       1.5,
-       {{-745, 40, false}, {-9, 9, true}, {-2, 2, false}}},
-      {"softplus",
-       m::softplus<double>,
-       precise_softplus,
-       1.8,
-       {{-745, 40, false}, {-9, 9, true}, {-2, 2, false}}},
+      {"sigmoid", m::sigmoid<double>, precise_sigmoid, 1.5, {{-745, 40, false}, {-9, 9, true}, {-2, 2, false}}},
+      {"softplus", m::softplus<double>, precise_softplus, 1.8, {{-745, 40, false}, {-9, 9, true}, {-2, 2, false}}},
       {"erf", m::erf<double>, erfl, 1.2, {{-1.2, 1.2, false}, {-6, 6, true}, {-7, 7, false}}},
   };
   for (const auto& c : in_float) check_accuracy(c, count);

@@ -41,8 +41,8 @@ extern const LaneSet lane_set, plain_set;
 }
 
 #define OPERATION_TEXT(name, ...) #name,
-const char* const operation_names[] = {LANE_OPERATIONS(OPERATION_TEXT) VECTOR_OPERATIONS(
-    OPERATION_TEXT) FLOAT_OPERATIONS(OPERATION_TEXT)};
+const char* const operation_names[] = {LANE_OPERATIONS(OPERATION_TEXT) VECTOR_OPERATIONS(OPERATION_TEXT)
+                                           FLOAT_OPERATIONS(OPERATION_TEXT)};
 #undef OPERATION_TEXT
 
 //---------------------------------------------------------------------------- inputs
@@ -72,19 +72,13 @@ T draw(uint32_t kind, uint32_t high, uint32_t low) {
   switch (kind) {
     case 0:
     case 1:
-      if constexpr (sizeof(T) == 4)
-        return m::from_bits(high);
-      else
-        return m::from_bits((uint64_t)high << 32 | low);
+      if constexpr (sizeof(T) == 4) return m::from_bits(high);
+      else return m::from_bits((uint64_t)high << 32 | low);
     case 2:
-    case 3:
-      return 4 * unit;
-    case 4:
-      return (sizeof(T) == 4 ? 120 : 800) * unit;
-    case 5:
-      return special[high % 16];
-    default:
-      return (T)0.06 * unit;
+    case 3: return 4 * unit;
+    case 4: return (sizeof(T) == 4 ? 120 : 800) * unit;
+    case 5: return special[high % 16];
+    default: return (T)0.06 * unit;
   }
 }
 
@@ -107,12 +101,10 @@ void fill(std::vector<T>& in, uint32_t seed) {
 
 //---------------------------------------------------------------------------- comparison
 
-void run(const LaneSet& set, Operation operation, const std::vector<float>& in,
-         std::vector<float>& out, int blocks) {
+void run(const LaneSet& set, Operation operation, const std::vector<float>& in, std::vector<float>& out, int blocks) {
   set.run_float(operation, in.data(), out.data(), blocks);
 }
-void run(const LaneSet& set, Operation operation, const std::vector<double>& in,
-         std::vector<double>& out, int blocks) {
+void run(const LaneSet& set, Operation operation, const std::vector<double>& in, std::vector<double>& out, int blocks) {
   set.run_double(operation, in.data(), out.data(), blocks);
 }
 
@@ -126,8 +118,7 @@ template <class T>
 void compare(const LaneSet& set, bool plain, int lanes) {
   constexpr int width = 64 / sizeof(T), batch = 256;
   const char* const type = sizeof(T) == 4 ? "float" : "double";
-  std::vector<T> in(batch * kVectorsIn * width), expected(batch * kVectorsOut * width),
-      got(expected);
+  std::vector<T> in(batch * kVectorsIn * width), expected(batch * kVectorsOut * width), got(expected);
   std::vector<long> differing(operation_count);
   for (int done = 0, round = 0; done < lanes; done += batch * width, ++round) {
     fill(in, (uint32_t)round);
@@ -142,14 +133,13 @@ void compare(const LaneSet& set, bool plain, int lanes) {
         if (same(got[i], expected[i])) continue;
         if (differing[k]++) continue;
         const T* const a = &in[i / (kVectorsOut * width) * kVectorsIn * width + i % width];
-        std::printf("%s %s %s: got %a, expected %a, from a %a b %a c %a n %a\n", set.name, type,
-                    operation_names[k], (double)got[i], (double)expected[i], (double)a[0],
-                    (double)a[width], (double)a[2 * width], (double)a[3 * width]);
+        std::printf("%s %s %s: got %a, expected %a, from a %a b %a c %a n %a\n", set.name, type, operation_names[k],
+                    (double)got[i], (double)expected[i], (double)a[0], (double)a[width], (double)a[2 * width],
+                    (double)a[3 * width]);
       }
     }
   }
-  for (int k = 0; k < operation_count; ++k)
-    check_equal(differing[k], 0L, __FILE__, __LINE__, operation_names[k]);
+  for (int k = 0; k < operation_count; ++k) check_equal(differing[k], 0L, __FILE__, __LINE__, operation_names[k]);
   std::printf("%-13s %-6s compared on %d lanes\n", set.name, type, lanes);
 }
 
@@ -197,17 +187,14 @@ int main(int count, char** arguments) {
 #if defined(TEST_AVX2)
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
     both(streamdl::avx2::lane_set, streamdl::avx2::plain_set);
-  else
-    std::printf("avx2 skipped: this processor has none\n");
+  else std::printf("avx2 skipped: this processor has none\n");
 #endif
 #if defined(TEST_AVX512_EMULATED)
   both(streamdl::avx512::lane_set, streamdl::avx512::plain_set);
 #elif defined(TEST_AVX512)
-  if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw"))
+  if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
     both(streamdl::avx512::lane_set, streamdl::avx512::plain_set);
-  else
-    std::printf("avx512 skipped: this processor has none\n");
+  else std::printf("avx512 skipped: this processor has none\n");
 #endif
 #if defined(TEST_NEON)
   both(streamdl::neon::lane_set, streamdl::neon::plain_set);
