@@ -17,7 +17,7 @@ constexpr long kWorthCutting = 100000;
 constexpr int kMostSections = 12, kRowsPerSection = 64;
 // Below this many numbers, weights and fields, waking the others costs more than they save.
 constexpr long kWorthSharing = 200000;
-// Rows that forth lay with one thread come from its caches: from here on that pays, too.
+// An update whose rows lie in the caches of the one thread that went forward is shared only from here on.
 constexpr long kWorthMoving = 4 * kWorthSharing;
 
 bool is_large(long rows, long columns) { return rows * columns >= kWorthCutting; }
@@ -41,6 +41,7 @@ struct Forward {
   const Kernels<T>& kernels;
   const ForwardArgs<T>& whole;
   int sections;
+  int columns;       // whole vectors: what lies in `partial` behind the last column is another layer's
   T* partial;        // sums of the sections but the first, which takes the bias and has its place in `out`
   ptrdiff_t length;  // of one
 
@@ -70,12 +71,12 @@ struct Forward {
   static void share_sections(void* context, int index, int count) {
     const Forward& f = *static_cast<Forward*>(context);
     const auto [begin, end] = part_of(f.sections, 1, index, count);
-    for (int s = begin; s < end; ++s) f.run(s, 0, f.whole.end, f.partial + s * f.length);
+    for (int s = begin; s < end; ++s) f.run(s, 0, f.columns, f.partial + s * f.length);
   }
 
   static void share_columns(void* context, int index, int count) {
     const Forward& f = *static_cast<Forward*>(context);
-    const auto [begin, end] = part_of(f.whole.end, 4 * kLanes<T>, index, count);
+    const auto [begin, end] = part_of(f.columns, 4 * kLanes<T>, index, count);
     if (begin < end) f.run_columns(begin, end);
   }
 };
@@ -106,12 +107,12 @@ long LearnerOf<T>::numbers(long rows, long columns) const {
 template <class T>
 void LearnerOf<T>::forward_dense(Call& call) {
   const ForwardArgs<T>& a = call.forward;
-  Forward<T> f{kernels_, a, sections(a.row_count, a.end), partial_, partial_length_};
+  Forward<T> f{kernels_, a, sections(a.row_count, a.end), padded<T>(a.end), partial_, partial_length_};
   call.shared = pool_ && numbers(a.row_count, a.end) >= kWorthSharing;
-  if (!call.shared) return f.run_columns(0, a.end);
+  if (!call.shared) return f.run_columns(0, f.columns);
   if (f.sections < pool_->size()) return pool_->run(f.share_columns, &f);
   pool_->run(f.share_sections, &f);
-  for (int s = 1; s < f.sections; ++s) f.add(s, 0, a.end, partial_ + s * f.length);
+  for (int s = 1; s < f.sections; ++s) f.add(s, 0, f.columns, partial_ + s * f.length);
 }
 
 // Each thread takes its own rows, the last one the bias too.
