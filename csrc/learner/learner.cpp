@@ -439,7 +439,7 @@ void LearnerOf<T>::prepare() {
     a.outgoing_sum = in.outgoing_sum;
     a.incoming_change = out.incoming_change;
     a.hyper = hyper();
-    a.level = d.level;
+    a.level = call.level = d.level;
     a.inputs = d.inputs;
     a.output_stride = (ptrdiff_t)d.output_stride;
     a.rests = call.resting;
@@ -494,6 +494,9 @@ void LearnerOf<T>::learn() {
     else if (!c.straight) back_ops(l + 1, plan_->uses_sensitivity, true);
     if (c.clears) clear_deltas(scratch_[l]);
     c.update.row_count = c.resting ? scratch_[l].count : scratch_[l].units;
+    // With gaps between the rows that are visited, they are not read as they lie.
+    if (c.level == Level::memory)
+      c.update.level = c.update.row_count > scratch_[l].units / 4 * 3 ? Level::memory : Level::far;
     if (c.plain) c.run(c.update);
     else update_dense(l);
   }

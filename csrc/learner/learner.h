@@ -150,6 +150,7 @@ class LearnerOf : public Learner {
     void (*run_bounded)(UpdateArgs<T>&);  // or null
     const int32_t* rows;
     T* bias;
+    Level level;    // where all its weights come from
     bool plain;     // not incoming, one thread, no fields
     bool straight;  // deltas pass the operations above as they are
     bool propagates, resting, clears, incoming;
