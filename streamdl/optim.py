@@ -31,6 +31,10 @@ class Optimizer:
         for key in kwargs:
             if key not in names:
                 raise TypeError(f"{name} has no argument {key!r}; it takes {', '.join(names)}")
+        if kwargs.get("weight_decay", 0) != 0 and self._table[7] is not None:
+            raise ValueError(
+                f"{name}.weight_decay: {self._table[7]}, got {kwargs['weight_decay']!r}"
+            )
         self.hyperparameters: dict[str, float] = {}
         for key, standard, low, high, low_open, high_open, _, _, flag in table:
             value = kwargs.get(key, standard)
@@ -70,7 +74,7 @@ class Optimizer:
 
 
 def _make(table: tuple[Any, ...]) -> type[Optimizer]:
-    name, title, equation, source, cost, hypers, _ = table
+    name, title, equation, source, cost, hypers, *_ = table
     lines = [title, "", equation, ""]
     for key, standard, low, high, low_open, high_open, letter, meaning, _ in hypers:
         interval = f"{'(' if low_open else '['}{low:g}, {high:g}{')' if high_open else ']'}"

@@ -50,6 +50,9 @@ OPTIMIZERS: dict[str, sdl.optim.Optimizer] = {
     "nesterov": sdl.optim.SGD(step_size=0.01, momentum=0.8, nesterov=True, weight_decay=1e-3),
     "adam": sdl.optim.Adam(step_size=0.003),
     "adam_decay": sdl.optim.Adam(step_size=0.003, decoupled_weight_decay=1e-2),
+    "adamw": sdl.optim.AdamW(step_size=0.003),
+    "rmsprop": sdl.optim.RMSprop(step_size=0.003),
+    "rmsprop_decay": sdl.optim.RMSprop(step_size=0.003, decay=0.9, weight_decay=1e-3),
     "idbd": sdl.optim.IDBD(step_size=0.02, meta_step_size=0.01),
     "idbd_exact": sdl.optim.IDBD(step_size=0.02, meta_step_size=0.01, sensitivity="exact"),
 }

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 ACTIVATIONS = list(reference.network.ACTIVATIONS)
+OPTIMIZERS = ["SGD", "momentum", "Adam", "AdamW", "RMSprop", "IDBD"]
 UTILITIES = [
     "contribution", "weight", "adaptation",
     "zero_contribution", "adaptable_contribution", "feature_by_input",
@@ -80,23 +81,26 @@ class Configuration:
         return (indices, x[indices]) if self.pairs else x
 
 
-def _draw_optimizer(random: np.random.Generator) -> dict[str, Any]:
+def _draw_optimizer(kind: str, random: np.random.Generator) -> dict[str, Any]:
     decays: dict[str, Any] = {}
-    if random.uniform() < 0.3:
+    if random.uniform() < 0.3 and kind != "AdamW":
         decays["weight_decay"] = float(random.uniform(0.001, 0.05))
     if random.uniform() < 0.3:
         decays["decoupled_weight_decay"] = float(random.uniform(0.001, 0.05))
     step_size = float(10 ** random.uniform(-2.5, -1.5))
-    match random.choice(["SGD", "momentum", "Adam", "IDBD"]):
+    match kind:
         case "SGD":
             return {"name": "SGD", "step_size": step_size} | decays
         case "momentum":
             momentum = {"momentum": float(random.uniform(0.3, 0.9))}
             nesterov = {"nesterov": bool(random.integers(2))}
             return {"name": "SGD", "step_size": step_size / 3} | momentum | nesterov | decays
-        case "Adam":
+        case "RMSprop":
+            decay = {"decay": float(random.choice([0.9, 0.99])), "epsilon": 1e-6}
+            return {"name": "RMSprop", "step_size": step_size / 5} | decay | decays
+        case "Adam" | "AdamW":
             betas = {"beta1": 0.9, "beta2": float(random.choice([0.99, 0.999])), "epsilon": 1e-6}
-            return {"name": "Adam", "step_size": step_size / 5} | betas | decays
+            return {"name": kind, "step_size": step_size / 5} | betas | decays
     sensitivity = str(random.choice(["diagonal", "exact"]))
     theta = {"meta_step_size": float(random.uniform(0.001, 0.02)), "sensitivity": sensitivity}
     return {"name": "IDBD", "step_size": step_size} | theta | decays
@@ -124,7 +128,7 @@ def _draw_plasticity(random: np.random.Generator, hidden: bool) -> list[dict[str
     return methods
 
 
-def draw(random: np.random.Generator) -> Configuration:
+def draw(optimizer: str, random: np.random.Generator) -> Configuration:
     """One configuration, not yet known to be well-conditioned."""
     loss = str(random.choice(list(reference.LOSSES)))
     # Of two units layer norm leaves little but rounding errors.
@@ -147,7 +151,7 @@ def draw(random: np.random.Generator) -> Configuration:
     elif loss == "binary_cross_entropy":
         ys = (ys > 0).astype(np.float64)
     return Configuration(
-        network, loss, _draw_optimizer(random), _draw_plasticity(random, bool(hidden)),
+        network, loss, _draw_optimizer(optimizer, random), _draw_plasticity(random, bool(hidden)),
         xs, ys, sparse and bool(random.integers(2)), int(random.integers(2**31)),
     )  # fmt: skip
 
@@ -183,13 +187,15 @@ def is_well_conditioned(configuration: Configuration, initial: dict[str, Array])
     )
 
 
-def pair(seed: int) -> tuple[Configuration, sdl.Learner, reference.Learner]:
+def pair(optimizer: str, seed: int) -> tuple[Configuration, sdl.Learner, reference.Learner]:
     """A well-conditioned configuration as streamdl's learner and as the reference's."""
-    random = np.random.default_rng([11, seed])
+    random = np.random.default_rng([11, OPTIMIZERS.index(optimizer), seed])
     for _ in range(REDRAWS):
-        configuration = draw(random)
+        configuration = draw(optimizer, random)
         learner = configuration.streamdl()
         initial = {name: np.array(w) for name, w in learner.parameters.items()}
         if is_well_conditioned(configuration, initial):
             return configuration, learner, configuration.reference(initial)
-    raise AssertionError(f"no well-conditioned configuration in {REDRAWS} draws of seed {seed}")
+    raise AssertionError(
+        f"no well-conditioned configuration in {REDRAWS} draws of {optimizer}, seed {seed}"
+    )

@@ -252,6 +252,10 @@ def test_a_written_hyperparameter_acts(case: Case, tmp_path: Path) -> None:
             with pytest.raises(ValueError, match="momentum"):
                 learner.hyperparameters[name] = 0.5
             continue
+        if name == "weight_decay" and case.optimizer == "adamw":
+            with pytest.raises(ValueError, match="decoupled_weight_decay"):
+                learner.hyperparameters[name] = 1e-3
+            continue
         new = 1 - old if name == "nesterov" else NEW.get(name, old * 0.75 if old else 1e-3)
         learner.hyperparameters[name] = new
         assert learner.hyperparameters[name] == new

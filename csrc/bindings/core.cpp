@@ -75,14 +75,17 @@ nb::list rules() {
     if (seen[Rule::description.name]) return;
     seen[Rule::description.name] = true;
     nb::list hypers;
-    auto add = [&](const base::HyperParameter& h) {
-      hypers.append(nb::make_tuple(h.name, h.standard, h.low, h.high, h.low_open, h.high_open, h.letter, h.meaning,
+    auto add = [&](const base::HyperParameter& h, double standard) {
+      hypers.append(nb::make_tuple(h.name, standard, h.low, h.high, h.low_open, h.high_open, h.letter, h.meaning,
                                    h.kind == base::HyperParameter::Kind::flag));
     };
-    for (const auto& h : Rule::hypers) add(h);
-    for (const auto& h : base::kCommonHyperParameters) add(h);
+    for (const auto& h : Rule::hypers) add(h, h.standard);
+    for (const auto& h : base::kCommonHyperParameters)
+      add(h, h.name == std::string_view("decoupled_weight_decay") ? base::standard_decoupled_weight_decay<Rule>()
+                                                                  : h.standard);
     list.append(nb::make_tuple(Rule::description.name, Rule::description.title, Rule::description.equation,
-                               Rule::description.source, Rule::description.cost, hypers, Rule::uses_sensitivity));
+                               Rule::description.source, Rule::description.cost, hypers, Rule::uses_sensitivity,
+                               Rule::description.no_weight_decay));
   };
 #define STREAMDL_DESCRIBE(Rule) describe(base::Rule{});
   STREAMDL_OPTIMIZERS(STREAMDL_DESCRIBE)

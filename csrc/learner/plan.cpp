@@ -57,6 +57,7 @@ bool choose(Plan& plan, int index) {
   for (const auto& h : Rule::hypers) plan.hyper_names.push_back({h.name, h.low, h.high, h.low_open, h.high_open});
   for (const auto& h : base::kCommonHyperParameters)
     plan.hyper_names.push_back({h.name, h.low, h.high, h.low_open, h.high_open});
+  plan.hyper_names[plan.rule_hypers].only_zero = Rule::description.no_weight_decay;
   return true;
 }
 
@@ -171,6 +172,7 @@ std::vector<double> Plan::initial_hyper() const {
 
 std::string Plan::check_hyper(size_t index, double value) const {
   const Named& h = hyper_names[index];
+  if (h.only_zero && value != 0) return h.name + ": " + h.only_zero + ", got " + std::to_string(value);
   const bool low = h.low_open ? value > h.low : value >= h.low;
   const bool high = h.high_open ? value < h.high : value <= h.high;
   const bool fits = spec.twice || value <= (double)std::numeric_limits<float>::max();

@@ -80,6 +80,7 @@ struct Named {
   std::string name;
   double low, high;
   bool low_open, high_open;
+  const char* only_zero = nullptr;  // where every other value is refused: the reason
 };
 
 struct Plan {

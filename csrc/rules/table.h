@@ -36,11 +36,12 @@ inline constexpr double kSmall = 1e30, kRounding = 1 + 1e-6;
 
 // What a rule says of itself, for the documentation.
 struct Description {
-  const char* name;      // class in streamdl.optim
-  const char* title;     // one line
-  const char* equation;  // in the paper's letters, one line per statement
-  const char* source;    // author, year
-  const char* cost;      // per weight and example
+  const char* name;                       // class in streamdl.optim
+  const char* title;                      // one line
+  const char* equation;                   // in the paper's letters, one line per statement
+  const char* source;                     // author, year
+  const char* cost;                       // per weight and example
+  const char* no_weight_decay = nullptr;  // where weight_decay is refused: the reason
 };
 
 // Every optimizer also takes these, after its own. `a` is the step size that the update uses.
@@ -50,5 +51,11 @@ inline constexpr HyperParameter kCommonHyperParameters[] = {
      "w *= 1 - step_size * decoupled_weight_decay first"},
 };
 inline constexpr int kCommonHypers = 2;
+
+// A rule's own default of decoupled_weight_decay, where it has one.
+template <class Rule> constexpr double standard_decoupled_weight_decay() {
+  if constexpr (requires { Rule::decoupled_weight_decay; }) return Rule::decoupled_weight_decay;
+  return 0;
+}
 
 STREAMDL_END

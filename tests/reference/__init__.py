@@ -7,7 +7,7 @@ compiled engine, so that an error in one shows as a difference from the other.
 from reference.learner import Learner
 from reference.losses import LOSSES
 from reference.network import MLP, Activation, Dropout, LayerNorm, Linear, Network
-from reference.optimizers import IDBD, SGD, Adam, Optimizer
+from reference.optimizers import IDBD, SGD, Adam, AdamW, Optimizer, RMSprop
 from reference.plasticity import ContinualBackprop, ShrinkAndPerturb
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "SGD",
     "Activation",
     "Adam",
+    "AdamW",
     "ContinualBackprop",
     "Dropout",
     "LayerNorm",
@@ -24,5 +25,6 @@ __all__ = [
     "Linear",
     "Network",
     "Optimizer",
+    "RMSprop",
     "ShrinkAndPerturb",
 ]

@@ -95,6 +95,30 @@ class Adam(Optimizer):
         w -= a * m_hat / (np.sqrt(v_hat) + self.epsilon)
 
 
+class AdamW(Adam):
+    """Adam after w *= 1 - a decoupled_weight_decay."""
+
+    def __init__(self, *args: float, decoupled_weight_decay: float = 1e-2, **others: float) -> None:
+        super().__init__(*args, decoupled_weight_decay=decoupled_weight_decay, **others)
+
+
+class RMSprop(Optimizer):
+    """v = decay v + (1 - decay) g^2; w -= a g / (sqrt(v) + epsilon)."""
+
+    def __init__(
+        self, step_size: float = 1e-2, decay: float = 0.99, epsilon: float = 1e-8, **decays: float
+    ) -> None:
+        super().__init__({"v": 0.0}, step_size, **decays)
+        self.decay, self.epsilon = decay, epsilon
+
+    def update(self, name: str, w: Array, g: Array, d: Array) -> None:
+        a, v = self.step_size, self.fields[name]["v"]
+        g = g + self.weight_decay * w
+        v[...] = self.decay * v + (1.0 - self.decay) * g**2
+        w *= 1.0 - a * self.decoupled_weight_decay
+        w -= a * g / (np.sqrt(v) + self.epsilon)
+
+
 class IDBD(Optimizer):
     """beta -= theta g h; a = exp(beta); w -= a g; h = h max(0, 1 - a d) - a g."""
 

@@ -1,0 +1,52 @@
+// RMSprop. Epsilon is added outside the root, and nothing is corrected for its start at 0, as in torch.optim.
+#pragma once
+
+#include "math/elementary.h"
+#include "rules/context.h"
+
+STREAMDL_BEGIN
+
+struct RMSprop {
+  static constexpr Description description = {"RMSprop", "Divides the gradient by the root of its recent mean square.",
+                                              "v = decay v + (1 - decay) g^2;  w -= step_size g / (sqrt(v) + epsilon)",
+                                              "Tieleman and Hinton, 2012",
+                                              "one field, one root and one division; silent rows are visited"};
+
+  enum { step_size, decay, epsilon };
+  static constexpr HyperParameter hypers[] = {
+      {"step_size", 1e-2, 0.0, kUnbounded, false, true, "alpha", "step size of every weight"},
+      {"decay", 0.99, 0.0, 1.0, false, true, "rho", "decay of the mean square"},
+      {"epsilon", 1e-8, 0.0, kUnbounded, false, true, "epsilon", "added to the root of the mean square"},
+  };
+  static constexpr int field_count = 1;
+  static constexpr Field fields[] = {
+      {"mean_square", kStartsAtZero, "v: decaying mean of the squared gradient"},
+  };
+  static constexpr bool uses_sensitivity = false;
+  static constexpr bool uses_exponential = false;
+  static constexpr bool silent_rows_rest = false;
+  static constexpr int clock_count = 0;
+  static constexpr const int* clocks = nullptr;
+
+  static bool serves(const double*) { return true; }
+
+  static bool bound(double* most, double g, const double* hyper) {
+    const double v = (hyper[decay] * most[1] + (1 - hyper[decay]) * (g * g)) * kRounding;
+    const double divided = g / hyper[epsilon];
+    const double w = (most[0] + hyper[step_size] * divided) * kRounding;
+    if (!(v < kSmall && divided < kSmall && w < kSmall)) return false;
+    most[0] = w;
+    most[1] = v;
+    return true;
+  }
+
+  template <class V, class G, class C>
+  STREAMDL_HD static void apply(V& w, const G& gradient, V, V* f, const C& c) {
+    const V g = c.gradient(gradient, w);
+    V& v = f[0];
+    v = flushed(fma(c.hyper[decay], v, (V(1) - c.hyper[decay]) * (g * g)));
+    w = fnma(c.hyper[step_size], g / (sqrt(v) + c.hyper[epsilon]), c.decayed(w, c.hyper[step_size]));
+  }
+};
+
+STREAMDL_END

@@ -1,0 +1,50 @@
+"""What the classes of `sdl.optim` take, and refuse."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import streamdl as sdl
+
+
+def learner(optimizer: sdl.optim.Optimizer) -> sdl.Learner:
+    return sdl.Learner(sdl.MLP(3, [], 1), "squared_error", optimizer)
+
+
+def test_adamw_decays_past_the_gradient_alone() -> None:
+    assert sdl.optim.AdamW().hyperparameters["decoupled_weight_decay"] == 0.01
+    assert sdl.optim.Adam().hyperparameters["decoupled_weight_decay"] == 0
+    hint = "AdamW decays weights past the gradient: use decoupled_weight_decay"
+    with pytest.raises(ValueError, match=rf"AdamW\.weight_decay: {hint}.*got 0\.1"):
+        sdl.optim.AdamW(weight_decay=0.1)
+    sdl.optim.AdamW(weight_decay=0)
+    made = learner(sdl.optim.AdamW())
+    with pytest.raises(ValueError, match=rf"weight_decay: {hint}.*got 0\.5"):
+        made.hyperparameters["weight_decay"] = 0.5
+    made.hyperparameters["decoupled_weight_decay"] = 0.5
+    assert made.hyperparameters["decoupled_weight_decay"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: sdl.optim.RMSprop(decay=1.0), r"RMSprop\.decay: .*\[0, 1\).*got 1\.0"),
+        (lambda: sdl.optim.RMSprop(step_size=-1), r"RMSprop\.step_size: .*got -1"),
+        (lambda: sdl.optim.RMSprop(beta=0.9), "RMSprop has no argument 'beta'; it takes step_size"),
+        (lambda: sdl.optim.IDBD(0.1), "IDBD needs meta_step_size"),
+        (lambda: sdl.optim.RMSProp(), "no 'RMSProp'; it has SGD"),  # type: ignore[attr-defined]
+    ],
+)
+def test_wrong_arguments_are_named(make: object, words: str) -> None:
+    with pytest.raises((ValueError, TypeError, AttributeError), match=words):
+        make()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", [name for name in sdl.optim.__all__ if name != "Optimizer"])
+def test_a_docstring_has_the_equation_the_arguments_and_the_source(name: str) -> None:
+    rule = getattr(sdl.optim, name)
+    text = inspect.getdoc(rule)
+    assert text is not None and "w " in text and "Source: " in text and "Cost: " in text
+    for argument in rule._table[5]:
+        assert f"{argument[0]} (" in text, argument[0]
