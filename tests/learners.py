@@ -44,7 +44,7 @@ NETWORKS: dict[str, sdl.Network] = {
 }  # fmt: skip
 
 OPTIMIZERS: dict[str, sdl.optim.Optimizer] = {
-    "sgd": sdl.optim.SGD(step_size=0.03),
+    "sgd": sdl.optim.SGD(step_size=0.02),  # at 0.03 the deeper layers may fall silent
     "sgd_decay": sdl.optim.SGD(step_size=0.03, weight_decay=1e-3, decoupled_weight_decay=1e-3),
     "momentum": sdl.optim.SGD(step_size=0.01, momentum=0.9),
     "nesterov": sdl.optim.SGD(step_size=0.01, momentum=0.8, nesterov=True, weight_decay=1e-3),

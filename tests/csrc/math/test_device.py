@@ -52,7 +52,9 @@ __global__ void {name}_of_{number}({number}* w, {number}* fields, {number} x, {n
 
 def rules_of(header: Path) -> list[str]:
     """The update rules of a header: its structs that describe themselves."""
-    return re.findall(r"struct (\w+) \{\s+static constexpr Description", header.read_text())
+    return re.findall(
+        r"struct (\w+)(?: : \w+)? \{\s+static constexpr Description", header.read_text()
+    )
 
 
 def kernels(source: str, folder: Path) -> dict[str, int]:
