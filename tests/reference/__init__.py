@@ -4,26 +4,37 @@ It is written from the equations alone, in their order and letters, and shares n
 compiled engine, so that an error in one shows as a difference from the other.
 """
 
+from reference.error_optimizers import AdaptiveObGD, ErrorOptimizer, Intentional, ObGD
+from reference.learned_step_sizes import Autostep, HypergradientDescent, MetaOptimize
 from reference.learner import Learner
 from reference.losses import LOSSES
 from reference.network import MLP, Activation, Dropout, LayerNorm, Linear, Network
 from reference.optimizers import IDBD, SGD, Adam, AdamW, Optimizer, RMSprop
 from reference.plasticity import ContinualBackprop, ShrinkAndPerturb
+from reference.protection import UPGD
 
 __all__ = [
     "IDBD",
     "LOSSES",
     "MLP",
     "SGD",
+    "UPGD",
     "Activation",
     "Adam",
     "AdamW",
+    "AdaptiveObGD",
+    "Autostep",
     "ContinualBackprop",
     "Dropout",
+    "ErrorOptimizer",
+    "HypergradientDescent",
+    "Intentional",
     "LayerNorm",
     "Learner",
     "Linear",
+    "MetaOptimize",
     "Network",
+    "ObGD",
     "Optimizer",
     "RMSprop",
     "ShrinkAndPerturb",

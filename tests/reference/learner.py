@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reference.error_optimizers import ErrorOptimizer
 from reference.losses import LOSSES
 from reference.network import Network
-from reference.optimizers import Optimizer
+from reference.optimizers import Arrays, Optimizer
 from reference.plasticity import ContinualBackprop, Draw, Plasticity
 
 Array = NDArray[np.float64]
@@ -33,6 +34,11 @@ class Learner:
         plasticity: Sequence[Plasticity] = (),
         draw: Draw = _refuse,
     ) -> None:
+        if isinstance(optimizer, ErrorOptimizer) and (loss, network.outputs) != (
+            "squared_error",
+            1,
+        ):
+            raise ValueError(f"{type(optimizer).__name__} needs one output and squared_error")
         self.network, self.loss, self.optimizer = network, LOSSES[loss], optimizer
         self.plasticity, self.draw = list(plasticity), draw
         self.parameters = network.parameters
@@ -58,6 +64,8 @@ class Learner:
     ) -> float:
         """One update from the means over the examples of g and d; the mean loss."""
         n = len(xs)
+        if n > 1 and isinstance(self.optimizer, ErrorOptimizer):
+            raise ValueError(f"{type(self.optimizer).__name__} takes one example at a time")
         loss = 0.0
         g = {name: np.zeros_like(w) for name, w in self.parameters.items()}
         d = {name: np.zeros_like(w) for name, w in self.parameters.items()}
@@ -72,8 +80,7 @@ class Learner:
                 g[name] += gradient / n
             for name, sensitivity in self._sensitivities(curvature).items():
                 d[name] += sensitivity / n
-        for name, w in self.parameters.items():
-            self.optimizer.update(name, w, g[name], d[name])
+        self._update(g, d, ys[-1])
         activations = [np.stack(layer) for layer in zip(*seen, strict=True)]
         self.regenerated = []
         for method in self.plasticity:
@@ -82,6 +89,14 @@ class Learner:
             )
         self.steps += n
         return loss
+
+    def _update(self, g: Arrays, d: Arrays, y: ArrayLike) -> None:
+        if not isinstance(self.optimizer, ErrorOptimizer):
+            self.optimizer.update_all(self.parameters, g, d)
+            return
+        error = float(np.asarray(y, dtype=np.float64).reshape(())) - float(self.output[0])
+        q = self.network.gradients(-np.ones(1))
+        self.optimizer.update_by_error(self.parameters, error, q)
 
     def _sensitivities(self, curvature: Array) -> dict[str, Array]:
         match self.optimizer.sensitivity:
