@@ -10,7 +10,14 @@ from reference.learner import Learner
 from reference.losses import LOSSES
 from reference.network import MLP, Activation, Dropout, LayerNorm, Linear, Network
 from reference.optimizers import IDBD, SGD, Adam, AdamW, Optimizer, RMSprop
-from reference.plasticity import ContinualBackprop, ShrinkAndPerturb
+from reference.plasticity import (
+    ContinualBackprop,
+    L2Init,
+    ReDo,
+    SelfNormalizedReset,
+    ShrinkAndPerturb,
+    WeightClipping,
+)
 from reference.protection import UPGD
 
 __all__ = [
@@ -29,6 +36,7 @@ __all__ = [
     "ErrorOptimizer",
     "HypergradientDescent",
     "Intentional",
+    "L2Init",
     "LayerNorm",
     "Learner",
     "Linear",
@@ -37,5 +45,8 @@ __all__ = [
     "ObGD",
     "Optimizer",
     "RMSprop",
+    "ReDo",
+    "SelfNormalizedReset",
     "ShrinkAndPerturb",
+    "WeightClipping",
 ]

@@ -11,13 +11,23 @@ from reference.error_optimizers import ErrorOptimizer
 from reference.losses import LOSSES
 from reference.network import Network
 from reference.optimizers import Arrays, Optimizer
-from reference.plasticity import ContinualBackprop, Draw, Plasticity
+from reference.plasticity import ContinualBackprop, Draw, L2Init, Plasticity, UnitMethod
 
 Array = NDArray[np.float64]
 
 
 def _refuse(layer: int, unit: int) -> Array:
     raise LookupError(f"unit {unit} of hidden layer {layer} is regenerated, and no draw is given")
+
+
+def _check_error(
+    network: Network, loss: str, optimizer: ErrorOptimizer, plasticity: Sequence[Plasticity]
+) -> None:
+    name = type(optimizer).__name__
+    if (loss, network.outputs) != ("squared_error", 1):
+        raise ValueError(f"{name} needs one output and squared_error")
+    if any(isinstance(method, L2Init) for method in plasticity):
+        raise ValueError(f"{name} refuses L2Init: its q is not the gradient of a loss")
 
 
 class Learner:
@@ -34,11 +44,8 @@ class Learner:
         plasticity: Sequence[Plasticity] = (),
         draw: Draw = _refuse,
     ) -> None:
-        if isinstance(optimizer, ErrorOptimizer) and (loss, network.outputs) != (
-            "squared_error",
-            1,
-        ):
-            raise ValueError(f"{type(optimizer).__name__} needs one output and squared_error")
+        if isinstance(optimizer, ErrorOptimizer):
+            _check_error(network, loss, optimizer, plasticity)
         self.network, self.loss, self.optimizer = network, LOSSES[loss], optimizer
         self.plasticity, self.draw = list(plasticity), draw
         self.parameters = network.parameters
@@ -80,13 +87,17 @@ class Learner:
                 g[name] += gradient / n
             for name, sensitivity in self._sensitivities(curvature).items():
                 d[name] += sensitivity / n
+        for method in self.plasticity:
+            method.before_update(self.network, g)
         self._update(g, d, ys[-1])
         activations = [np.stack(layer) for layer in zip(*seen, strict=True)]
         self.regenerated = []
         for method in self.plasticity:
-            self.regenerated += method.after_update(
-                self.network, self.optimizer, activations, self.draw
-            )
+            units = method.after_update(self.network, self.optimizer, activations, self.draw)
+            for newborn_to in self.plasticity:
+                for layer, unit in units:
+                    newborn_to.forget(layer, unit)
+            self.regenerated += units
         self.steps += n
         return loss
 
@@ -130,5 +141,6 @@ class Learner:
 
     @property
     def replacements(self) -> list[int]:
-        method = self.continual_backprop
-        return list(method.replacements) if method else []
+        """Units regenerated so far, per hidden layer."""
+        methods = [method for method in self.plasticity if isinstance(method, UnitMethod)]
+        return [sum(layer) for layer in zip(*(m.replacements for m in methods), strict=True)]

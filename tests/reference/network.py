@@ -57,6 +57,7 @@ class Layer:
     """One step of the chain; a subclass without parameters defines `forward` and `jacobian`."""
 
     parameters: dict[str, Array]
+    fan_in: int | None = None  # weights into one unit, where the layer mixes units
 
     def build(self, inputs: int) -> int:
         """Allocate the parameters for `inputs` inputs; the number of outputs."""
@@ -86,6 +87,7 @@ class Linear(Layer):
         self.outputs, self.bias = outputs, bias
 
     def build(self, inputs: int) -> int:
+        self.fan_in = inputs
         self.parameters = {"weight": np.zeros((inputs, self.outputs))}
         if self.bias:
             self.parameters["bias"] = np.zeros(self.outputs)
