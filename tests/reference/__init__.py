@@ -7,6 +7,7 @@ compiled engine, so that an error in one shows as a difference from the other.
 from reference.error_optimizers import AdaptiveObGD, ErrorOptimizer, Intentional, ObGD
 from reference.learned_step_sizes import Autostep, HypergradientDescent, MetaOptimize
 from reference.learner import Learner
+from reference.linear_td import TD, TIDBD, AutoTIDBD, LinearPredictor, SwiftTD, TrueOnlineTD
 from reference.losses import LOSSES
 from reference.network import MLP, Activation, Dropout, LayerNorm, Linear, Network
 from reference.optimizers import IDBD, SGD, Adam, AdamW, Optimizer, RMSprop
@@ -25,11 +26,14 @@ __all__ = [
     "LOSSES",
     "MLP",
     "SGD",
+    "TD",
+    "TIDBD",
     "UPGD",
     "Activation",
     "Adam",
     "AdamW",
     "AdaptiveObGD",
+    "AutoTIDBD",
     "Autostep",
     "ContinualBackprop",
     "Dropout",
@@ -40,6 +44,7 @@ __all__ = [
     "LayerNorm",
     "Learner",
     "Linear",
+    "LinearPredictor",
     "MetaOptimize",
     "Network",
     "ObGD",
@@ -48,5 +53,7 @@ __all__ = [
     "ReDo",
     "SelfNormalizedReset",
     "ShrinkAndPerturb",
+    "SwiftTD",
+    "TrueOnlineTD",
     "WeightClipping",
 ]

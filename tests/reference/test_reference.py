@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conformance.vectors import CASES, NAMES, Report, arguments, arrays, relative_error
+from conformance.vectors import CASES, Report, arguments, arrays, relative_error
 from numpy.typing import NDArray
 
 import reference
@@ -26,7 +26,11 @@ def build(case: dict[str, Any]) -> reference.Learner:
     )
 
 
-@pytest.mark.parametrize("case", CASES, ids=NAMES)
+def of_kind(*kinds: str) -> list[Any]:
+    return [pytest.param(case, id=case["name"]) for case in CASES if case["kind"] in kinds]
+
+
+@pytest.mark.parametrize("case", of_kind("supervised", "minibatch"))
 def test_repeats_the_recorded_run(case: dict[str, Any]) -> None:
     z, learner, report = arrays(case["file"]), build(case), Report(case["name"])
     for name, w in learner.parameters.items():
@@ -66,6 +70,24 @@ def test_repeats_the_recorded_run(case: dict[str, Any]) -> None:
         report.compare(key + "corrected", utility, z[key + "corrected"], 1e-9)
         report.compare(key + "age", learner.ages[k], z[key + "age"], 0.0)
     report.check()
+
+
+@pytest.mark.parametrize("case", of_kind("linear_td"))
+def test_repeats_the_recorded_predictions(case: dict[str, Any]) -> None:
+    z, report = arrays(case["file"]), Report(case["name"])
+    rule = getattr(reference, case["optimizer"]["name"])
+    predictor = rule(case["features"], **arguments(case["optimizer"], "name"))
+    outputs = [predictor.step(x, r) for x, r in zip(z["xs"], z["ys"], strict=True)]
+    report.compare("outputs", outputs, z["outputs"], 1e-9)
+    report.compare("final/weight", predictor.weight, z["final/weight"], 1e-9)
+    if "state/log_step_size" in z:
+        expected = np.exp(z["state/log_step_size"])
+        report.compare("step_sizes", predictor.step_sizes, expected, 1e-9)
+    report.check()
+
+
+def test_every_recorded_run_is_of_a_known_kind() -> None:
+    assert {case["kind"] for case in CASES} == {"supervised", "minibatch", "linear_td"}
 
 
 def layers() -> list[tuple[str, Layer]]:
