@@ -4,6 +4,8 @@ It is written from the equations alone, in their order and letters, and shares n
 compiled engine, so that an error in one shows as a difference from the other.
 """
 
+from reference.convolution import Conv2d, Flatten, MaxPool2d
+from reference.descriptions import network_of
 from reference.error_optimizers import AdaptiveObGD, ErrorOptimizer, Intentional, ObGD
 from reference.learned_step_sizes import Autostep, HypergradientDescent, MetaOptimize
 from reference.learner import Learner
@@ -36,8 +38,10 @@ __all__ = [
     "AutoTIDBD",
     "Autostep",
     "ContinualBackprop",
+    "Conv2d",
     "Dropout",
     "ErrorOptimizer",
+    "Flatten",
     "HypergradientDescent",
     "Intentional",
     "L2Init",
@@ -45,6 +49,7 @@ __all__ = [
     "Learner",
     "Linear",
     "LinearPredictor",
+    "MaxPool2d",
     "MetaOptimize",
     "Network",
     "ObGD",
@@ -56,4 +61,5 @@ __all__ = [
     "SwiftTD",
     "TrueOnlineTD",
     "WeightClipping",
+    "network_of",
 ]

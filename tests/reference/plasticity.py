@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from reference.convolution import Conv2d
 from reference.network import Network
 from reference.optimizers import Arrays, Optimizer
 
@@ -99,6 +100,8 @@ class UnitMethod(Plasticity):
     """Methods that regenerate units of hidden layers. `replacements`: so far, per hidden layer."""
 
     def start(self, network: Network) -> None:
+        if any(isinstance(layer, Conv2d) for layer in network.layers):
+            raise ValueError(f"{type(self).__name__} does not know the units of a Conv2d")
         self.widths = [
             network.parameters[incoming["weight"]].shape[1] for incoming, _ in network.hidden
         ]

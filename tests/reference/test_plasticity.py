@@ -161,19 +161,21 @@ def test_l2_init_counts_from_the_first_step() -> None:
     assert relative_error(learner.parameters["0.weight"], once - 0.1 * momentum) < 1e-12
 
 
-def test_weight_clipping_leaves_layer_norm_alone() -> None:
-    layers = [reference.Linear(4), reference.LayerNorm(), reference.Linear(1)]
+def test_weight_clipping_knows_fans_in_and_leaves_layer_norm_alone() -> None:
+    hidden = [reference.Conv2d(2, 3), reference.Flatten(), reference.Linear(4)]
     learner = reference.Learner(
-        reference.Network(layers, inputs=9),
+        reference.Network([*hidden, reference.LayerNorm(), reference.Linear(1)], inputs=(1, 4, 4)),
         "squared_error",
         reference.SGD(step_size=0.0),
         [reference.WeightClipping(bound=0.6)],
     )
     for w in learner.parameters.values():
-        w[...] = 5.0
-    learner.step(np.ones(9), [0.0])
-    limits = {"0.weight": 0.2, "0.bias": 0.2, "1.weight": 5.0, "1.bias": 5.0, "2.weight": 0.3}
-    assert all(np.allclose(learner.parameters[name], limit) for name, limit in limits.items())
+        w[...] = -5.0
+    learner.step(np.ones((1, 4, 4)), [0.0])
+    limits = [0.6 / 3.0, 0.6 / np.sqrt(8.0), 5.0, 0.6 / 2.0]  # fans in of 9, 8, none and 4
+    for k, limit in enumerate(limits):
+        for short in ("weight", "bias"):
+            assert np.allclose(learner.parameters[f"{k}.{short}"], -limit), f"{k}.{short}"
 
 
 def test_l2_init_refuses_rules_without_a_loss() -> None:
@@ -181,4 +183,20 @@ def test_l2_init_refuses_rules_without_a_loss() -> None:
         with pytest.raises(ValueError, match="L2Init"):
             reference.Learner(
                 reference.MLP(3, [], 1), "squared_error", rule, [reference.L2Init(0.1)]
+            )
+
+
+def test_methods_that_regenerate_units_refuse_convolutions() -> None:
+    layers = [reference.Conv2d(2, 2), reference.Flatten(), reference.Linear(3), reference.Linear(1)]
+    for method in (
+        reference.ContinualBackprop(),
+        reference.ReDo(0.1, 10),
+        reference.SelfNormalizedReset(0.1, 10),
+    ):
+        with pytest.raises(ValueError, match="Conv2d"):
+            reference.Learner(
+                reference.Network(layers, inputs=(1, 3, 3)),
+                "squared_error",
+                reference.SGD(step_size=0.1),
+                [method],
             )
