@@ -4,6 +4,7 @@ It is written from the equations alone, in their order and letters, and shares n
 compiled engine, so that an error in one shows as a difference from the other.
 """
 
+from reference.consolidation import EWC, MAS, SI, RWalk
 from reference.convolution import Conv2d, Flatten, MaxPool2d
 from reference.descriptions import network_of
 from reference.error_optimizers import AdaptiveObGD, ErrorOptimizer, Intentional, ObGD
@@ -24,10 +25,13 @@ from reference.plasticity import (
 from reference.protection import UPGD
 
 __all__ = [
+    "EWC",
     "IDBD",
     "LOSSES",
+    "MAS",
     "MLP",
     "SGD",
+    "SI",
     "TD",
     "TIDBD",
     "UPGD",
@@ -55,6 +59,7 @@ __all__ = [
     "ObGD",
     "Optimizer",
     "RMSprop",
+    "RWalk",
     "ReDo",
     "SelfNormalizedReset",
     "ShrinkAndPerturb",

@@ -117,6 +117,9 @@ class Learner:
                 return self.network.diagonal_sensitivities(curvature)
             case "exact":
                 return self.network.exact_sensitivities(curvature)
+            case "squared_output":
+                slopes = self.network.gradients(2.0 * self.output)
+                return {name: np.abs(slope) for name, slope in slopes.items()}
         raise ValueError(f"sensitivity={self.optimizer.sensitivity!r}")
 
     @property

@@ -23,7 +23,7 @@ class Optimizer:
     that looks at one parameter at a time gives `update` instead.
     """
 
-    sensitivity: str | None = None
+    sensitivity: str | None = None  # what d is: "diagonal", "exact", or MAS's "squared_output"
 
     def __init__(
         self,

@@ -58,6 +58,7 @@ LOSS_RULES: dict[str, Make] = {
         "HypergradientDescent", step_size=0.1, meta_step_size=0.01, base="adam"
     ),
     "UPGD": partial("UPGD", step_size=0.1),
+    **{rule: partial(rule, step_size=0.1, strength=2.0) for rule in ("EWC", "MAS", "SI", "RWalk")},
 }
 ERROR_RULES: dict[str, Make] = {
     "ObGD": partial("ObGD"),
@@ -231,6 +232,54 @@ def test_the_largest_utility_may_be_zero() -> None:
     rule.start(w)
     rule.update_all(w, {"0.weight": np.ones((3, 1))}, {})
     assert np.allclose(w["0.weight"], -0.05)
+
+
+def importances(rule: str, w: list[float]) -> list[float]:
+    """omega on the first three updates of one weight, written out; w before each of them.
+    With g = 1, 2, -1; d = 3, 1, 2; importance_decay = 0.8, epsilon = 0.1."""
+    g, d = [1.0, 2.0, -1.0], [3.0, 1.0, 2.0]
+    F = [0.2, 0.8 * 0.2 + 0.2 * 4.0, 0.8 * (0.8 * 0.2 + 0.2 * 4.0) + 0.2]
+    scale = [0.2, 0.36, 0.488]  # 1 - 0.8^t
+    u1, u2 = w[0] - w[1], w[1] - w[2]  # changes
+    match rule:
+        case "EWC":
+            return [F[t] / scale[t] for t in range(3)]
+        case "MAS":
+            means = [0.2 * d[0], 0.2 * (0.8 * d[0] + d[1]), 0.2 * (0.64 * d[0] + 0.8 * d[1] + d[2])]
+            return [means[t] / scale[t] for t in range(3)]
+        case "SI":
+            gains = [0.0, 0.2 * g[1] * u1, 0.2 * (0.8 * g[1] * u1 + g[2] * u2)]
+            means = [0.0, 0.2 * u1, 0.2 * (0.8 * u1 + u2)]
+            return [gains[t] / scale[t] / ((means[t] / scale[t]) ** 2 + 0.1) for t in range(3)]
+    r1 = 0.5 * max(0.0, g[1] * u1 / (0.5 * F[0] * u1**2 + 0.1))
+    r2 = 0.5 * (r1 + max(0.0, g[2] * u2 / (0.5 * F[1] * u2**2 + 0.1)))
+    return [F[0] / 0.2, F[1] / 0.36 + r1, F[2] / 0.488 + r2]
+
+
+@pytest.mark.parametrize("rule", ["EWC", "MAS", "SI", "RWalk"])
+def test_consolidation_pulls_important_weights_to_their_mean(rule: str) -> None:
+    options = {"average_decay": 0.5, "importance_decay": 0.8, "epsilon": 0.1, "strength": 2.0}
+    optimizer = partial(rule, step_size=0.1, **options)()
+    w, g, d = {"0.bias": np.ones(1)}, [1.0, 2.0, -1.0], [3.0, 1.0, 2.0]
+    optimizer.start(w)
+    seen = [1.0]
+    for t in range(3):
+        optimizer.update_all(w, {"0.bias": np.array([g[t]])}, {"0.bias": np.array([d[t]])})
+        seen.append(float(w["0.bias"][0]))
+    w0, w1, w2, w3 = seen
+    omega = importances(rule, seen)
+    assert abs(w1 - (w0 - 0.1 * 1.0)) < 1e-12  # the first weight is its own mean
+    mean = (0.25 * w0 + 0.5 * w1) / 0.75
+    assert abs(w2 - (w1 - 0.1 * (2.0 + 2.0 * omega[1] * (w1 - mean)))) < 1e-12
+    mean = (0.125 * w0 + 0.25 * w1 + 0.5 * w2) / 0.875
+    assert abs(w3 - (w2 - 0.1 * (-1.0 + 2.0 * omega[2] * (w2 - mean)))) < 1e-12
+
+
+def test_mas_asks_how_the_squared_outputs_depend_on_a_weight() -> None:
+    learner = linear(reference.MAS(step_size=0.1, strength=1.0, importance_decay=0.0))
+    x = np.array([1.0, -2.0, 0.0])
+    learner.step(x, 5.0)  # output 1.1
+    assert np.allclose(learner.optimizer.fields["0.weight"]["first"][:, 0], np.abs(2.0 * 1.1 * x))
 
 
 REFUSED: dict[str, Callable[[], object]] = {
