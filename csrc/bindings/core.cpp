@@ -67,6 +67,7 @@ void fail(const std::string& message) {
   throw nb::python_error();
 }
 
+// The table of every update rule, as dictionaries; rules of one name are one class.
 nb::list rules() {
   nb::list list;
   std::map<std::string, bool> seen;
@@ -74,18 +75,44 @@ nb::list rules() {
     using Rule = decltype(rule);
     if (seen[Rule::description.name]) return;
     seen[Rule::description.name] = true;
-    nb::list hypers;
+    nb::list hypers, options;
     auto add = [&](const base::HyperParameter& h, double standard) {
-      hypers.append(nb::make_tuple(h.name, standard, h.low, h.high, h.low_open, h.high_open, h.letter, h.meaning,
-                                   h.kind == base::HyperParameter::Kind::flag));
+      nb::dict d;
+      d["name"] = h.name;
+      d["standard"] = standard;
+      d["low"] = h.low;
+      d["high"] = h.high;
+      d["low_open"] = h.low_open;
+      d["high_open"] = h.high_open;
+      d["letter"] = h.letter;
+      d["meaning"] = h.meaning;
+      d["is_flag"] = h.kind == base::HyperParameter::Kind::flag;
+      hypers.append(d);
     };
     for (const auto& h : Rule::hypers) add(h, h.standard);
-    for (const auto& h : base::kCommonHyperParameters)
-      add(h, h.name == std::string_view("decoupled_weight_decay") ? base::standard_decoupled_weight_decay<Rule>()
-                                                                  : h.standard);
-    list.append(nb::make_tuple(Rule::description.name, Rule::description.title, Rule::description.equation,
-                               Rule::description.source, Rule::description.cost, hypers, Rule::uses_sensitivity,
-                               Rule::description.no_weight_decay));
+    if (Rule::takes_decays) {
+      add(base::kCommonHyperParameters[0], 0);
+      add(base::kCommonHyperParameters[1], Rule::decoupled_weight_decay);
+    }
+    for (int i = 0; i < Rule::option_count; ++i) {
+      nb::dict d;
+      d["name"] = Rule::options[i].name;
+      d["choices"] = nb::str(Rule::options[i].choices).attr("split")();
+      d["standard"] = Rule::options[i].standard;
+      d["meaning"] = Rule::options[i].meaning;
+      options.append(d);
+    }
+    nb::dict d;
+    d["name"] = Rule::description.name;
+    d["title"] = Rule::description.title;
+    d["equation"] = Rule::description.equation;
+    d["source"] = Rule::description.source;
+    d["cost"] = Rule::description.cost;
+    d["no_weight_decay"] = Rule::description.no_weight_decay ? nb::cast(Rule::description.no_weight_decay) : nb::none();
+    d["hypers"] = hypers;
+    d["options"] = options;
+    d["uses_sensitivity"] = Rule::uses_sensitivity;
+    list.append(d);
   };
 #define STREAMDL_DESCRIBE(Rule) describe(base::Rule{});
   STREAMDL_OPTIMIZERS(STREAMDL_DESCRIBE)
@@ -195,8 +222,6 @@ NB_MODULE(_core, m) {
                if (plan.hyper_names[i].name != name) continue;
                const std::string wrong = plan.check_hyper(i, value);
                if (!wrong.empty()) throw nb::value_error(wrong.c_str());
-               if (name == "momentum" && (value == 0) != (p.learner->hyper()[i] == 0))
-                 throw nb::value_error("momentum: 0 and other values need different state; build a new learner");
                p.learner->hyper()[i] = value;
                p.learner->hyper_changed();
                return;

@@ -212,6 +212,8 @@ class ContinualBackprop(UnitMethod):
         self.counter[layer] -= n
         utility = self.utilities(layer)[eligible]
         order = np.argsort(utility, kind="stable")
+        if not np.all(np.isfinite(utility)):  # 1 / 0: equal in exact arithmetic alone
+            self.margin = 0.0
         if 0 < n < len(eligible):
             taken, spared = utility[order[n - 1]], utility[order[n]]
             if taken != spared:
