@@ -36,7 +36,8 @@ class SignFlips:
         chunk, row = divmod(int(task), CHUNK)
         if chunk != self._chunk:
             self._draw(chunk)
-        return self._signs[row].copy()
+        signs: NDArray[np.float64] = self._signs[row].copy()
+        return signs
 
     def _draw(self, chunk: int) -> None:
         """Signs of all tasks of a chunk, by replaying the flips since task 0 in one sweep."""
@@ -196,7 +197,8 @@ class DeepTracking(Stream):
 
     def target(self, signed: NDArray[np.float64]) -> NDArray[np.float64]:
         """y (n,) for relevant inputs (n, relevant) that have been multiplied by their signs."""
-        return np.tanh(signed @ self._input_weights) @ self._output_weights
+        ys: NDArray[np.float64] = np.tanh(signed @ self._input_weights) @ self._output_weights
+        return ys
 
     def _draw(self, task: int, start: int, stop: int) -> Block:
         if task != self._drawn_task:
