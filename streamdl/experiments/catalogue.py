@@ -12,6 +12,7 @@ from streamdl.experiments.configuration import (
     Configuration,
     DeepTrackingConfiguration,
     NetworkConfiguration,
+    PermutationConfiguration,
     RegressionConfiguration,
     TrackingConfiguration,
 )
@@ -19,6 +20,7 @@ from streamdl.experiments.errors import UsageError
 from streamdl.experiments.methods import METHODS, Values
 from streamdl.streams import (
     DeepTracking,
+    LabelPermuted,
     PermutedDigits,
     PermutedMNIST,
     SlowlyChangingRegression,
@@ -107,6 +109,18 @@ def _mnist(config: NetworkConfiguration, seed: int) -> Stream:
     return PermutedMNIST(seed=seed, tasks=config.tasks, task_length=config.task_length)
 
 
+def _label_permuted(config: NetworkConfiguration, seed: int) -> Stream:
+    return LabelPermuted(
+        seed=seed, tasks=config.tasks, change_every=config.task_length, normalise=True
+    )
+
+
+def _input_permuted(config: NetworkConfiguration, seed: int) -> Stream:
+    return PermutedMNIST(
+        seed=seed, tasks=config.tasks, task_length=config.task_length, normalise=True
+    )
+
+
 def _regression(config: RegressionConfiguration, seed: int) -> Stream:
     return SlowlyChangingRegression(
         seed=seed,
@@ -160,6 +174,8 @@ TRACKING_PANELS = (
     Panel("relevant_step_size", "Step size of the relevant inputs"),
     Panel("irrelevant_step_size", "Step size of the irrelevant inputs"),
 )
+
+UPGD_METHODS = ("sgd", "adam", "continual-backprop", "upgd")
 
 _ALL = (
     Experiment(
@@ -221,6 +237,60 @@ _ALL = (
         network=_hidden_layers,
         metric="error",
         panels=(Panel("error", "Squared error"), *PLASTICITY_PANELS),
+    ),
+    Experiment(
+        name="label-permuted-mnist",
+        summary="MNIST whose labels are permuted every 2,500 examples (Elsayed & Mahmood, 2024)",
+        configuration=PermutationConfiguration(
+            tasks=400,
+            methods=UPGD_METHODS,
+            step_size=(0.01,),
+            task_length=2500,
+            tasks_per_row=1,
+            hidden=(300, 150),
+            init="default",
+            weight_decay=1e-4,
+            adam_step_size=(1e-4,),
+            adam_beta1=0.0,
+            adam_beta2=0.9999,
+            adam_weight_decay=0.1,
+            upgd_step_size=(0.01,),
+            upgd_utility_decay=0.9,
+            upgd_noise=0.001,
+            upgd_weight_decay=0.0,
+        ),
+        stream=_label_permuted,
+        network=_hidden_layers,
+        metric="accuracy",
+        panels=(Panel("accuracy", "Online accuracy (%)", 100.0), *PLASTICITY_PANELS),
+        seeds=5,
+    ),
+    Experiment(
+        name="input-permuted-mnist",
+        summary="MNIST whose pixels are permuted every 5,000 examples (Elsayed & Mahmood, 2024)",
+        configuration=PermutationConfiguration(
+            tasks=200,
+            methods=UPGD_METHODS,
+            step_size=(0.001,),
+            task_length=5000,
+            tasks_per_row=1,
+            hidden=(300, 150),
+            init="default",
+            weight_decay=0.001,
+            adam_step_size=(1e-4,),
+            adam_beta1=0.0,
+            adam_beta2=0.99,
+            adam_weight_decay=0.0,
+            upgd_step_size=(0.01,),
+            upgd_utility_decay=0.9999,
+            upgd_noise=0.1,
+            upgd_weight_decay=0.01,
+        ),
+        stream=_input_permuted,
+        network=_hidden_layers,
+        metric="accuracy",
+        panels=(Panel("accuracy", "Online accuracy (%)", 100.0), *PLASTICITY_PANELS),
+        seeds=5,
     ),
     Experiment(
         name="tracking-1992",

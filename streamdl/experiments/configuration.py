@@ -104,6 +104,20 @@ class RegressionConfiguration(NetworkConfiguration):
 
 
 @dataclass(frozen=True)
+class PermutationConfiguration(NetworkConfiguration):
+    """Labels or pixels of MNIST permuted anew in every task, with the methods compared there."""
+
+    adam_step_size: tuple[float, ...] = (1e-4,)
+    adam_beta1: float = 0.0  # decay of the mean of the gradient, 0 for no momentum
+    adam_beta2: float = 0.999  # decay of the mean of its square
+    adam_weight_decay: float = 0.0  # decoupled
+    upgd_step_size: tuple[float, ...] = (0.01,)
+    upgd_utility_decay: float = 0.9
+    upgd_noise: float = 0.001  # standard deviation of what is added to the gradient
+    upgd_weight_decay: float = 0.0  # decoupled
+
+
+@dataclass(frozen=True)
 class TrackingConfiguration(Configuration):
     """Tracking tasks: fixed step sizes against learned ones."""
 

@@ -12,6 +12,7 @@ from streamdl.experiments.configuration import (
     Configuration,
     DeepTrackingConfiguration,
     NetworkConfiguration,
+    PermutationConfiguration,
     TrackingConfiguration,
 )
 
@@ -60,6 +61,27 @@ def _continual_backprop(config: NetworkConfiguration, step_size: float) -> Argum
     return {**_backprop(config, step_size), "plasticity": [method]}
 
 
+def _adam(config: PermutationConfiguration, adam_step_size: float) -> Arguments:
+    optimizer = sdl.optim.AdamW(
+        step_size=adam_step_size,
+        beta1=config.adam_beta1,
+        beta2=config.adam_beta2,
+        decoupled_weight_decay=config.adam_weight_decay,
+    )
+    return {"optimizer": optimizer}
+
+
+def _upgd(config: PermutationConfiguration, upgd_step_size: float) -> Arguments:
+    optimizer = sdl.optim.UPGD(
+        step_size=upgd_step_size,
+        utility_decay=config.upgd_utility_decay,
+        noise=config.upgd_noise,
+        scope="global",
+        decoupled_weight_decay=config.upgd_weight_decay,
+    )
+    return {"optimizer": optimizer}
+
+
 def _idbd(
     config: TrackingConfiguration, initial_step_size: float, meta_step_size: float
 ) -> Arguments:
@@ -85,6 +107,8 @@ METHODS: dict[str, Method] = {
     "shrink-and-perturb": Method("Shrink and Perturb", "#009E73", _shrink_and_perturb),
     "continual-backprop": Method("Continual Backprop", "#0072B2", _continual_backprop),
     "sgd": Method("SGD", "#D55E00", _decaying),
+    "adam": Method("Adam", "#E69F00", _adam, ("adam_step_size",)),
+    "upgd": Method("UPGD", "#009E73", _upgd, ("upgd_step_size",)),
     "idbd": Method("IDBD", "#0072B2", _idbd, ("initial_step_size", "meta_step_size")),
     "autostep": Method(
         "Autostep", "#009E73", _autostep, ("initial_step_size", "autostep_meta_step_size")

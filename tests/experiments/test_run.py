@@ -347,6 +347,28 @@ def test_every_method_tracks_through_a_network(method: str) -> None:
     assert rows[-1]["error"] < 0.9, rows[-1]  # a constant would have 1
 
 
+@pytest.mark.parametrize("name", ["label-permuted-mnist", "input-permuted-mnist"])
+@pytest.mark.parametrize("method", find("label-permuted-mnist").configuration.methods)
+def test_every_method_learns_permuted_labels_and_pixels(name: str, method: str) -> None:
+    if not os.environ.get("STREAMDL_DATA"):
+        pytest.skip("STREAMDL_DATA does not name a folder with the MNIST files")
+    needs_optimizer(method)
+    experiment = find(name)
+    config = experiment.configure(["tasks=2", "measured_examples=100"])
+    rows = learn(experiment, config, first_part(config, method))
+    assert len(rows) == 2 and rows[0]["examples"] == {"l": 2500, "i": 5000}[name[0]]
+    assert min(row["accuracy"] for row in rows) > 0.3, [row["accuracy"] for row in rows]
+
+
+def test_learners_of_permuted_mnist_see_normalised_pixels() -> None:
+    if not os.environ.get("STREAMDL_DATA"):
+        pytest.skip("STREAMDL_DATA does not name a folder with the MNIST files")
+    for name in ("label-permuted-mnist", "input-permuted-mnist"):
+        experiment = find(name)
+        xs, _ = experiment.stream(experiment.configuration, 0).peek(100)
+        assert xs.min() == -1.0 and xs.max() == 1.0, name
+
+
 def test_a_rule_that_the_core_lacks_is_refused_before_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
