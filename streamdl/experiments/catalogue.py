@@ -322,7 +322,7 @@ _ALL = (
             tasks_per_row=1,
             initial_step_size=(0.002, 0.005, 0.01, 0.02),
             meta_step_size=(0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0),
-            autostep_meta_step_size=(0.001, 0.003, 0.01, 0.03, 0.1),
+            autostep_meta_step_size=(0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0),
         ),
         stream=_deep_tracking,
         network=_hidden_layers,
