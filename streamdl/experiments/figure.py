@@ -57,7 +57,7 @@ def draw(experiment: Experiment, rows: list[Row], path: Path) -> None:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(10, 6.8), dpi=160, layout="constrained")
         best = best_variants(rows, experiment.metric)
-        axes = figure.subplots(2, 2)
+        axes = figure.subplots(2, 2, sharex=not any(panel.sweep for panel in experiment.panels))
         for place, (axis, panel) in enumerate(zip(axes.flat, experiment.panels, strict=True)):
             if panel.sweep:
                 _draw_sweep(axis, panel, rows)
@@ -127,8 +127,10 @@ def _draw_sweep(axis: Any, panel: Panel, rows: list[Row]) -> None:
                     "×", (place, 1), xycoords=axis.get_xaxis_transform(), color=look["color"],
                     ha="center", va="center", annotation_clip=False, in_layout=False,
                 )  # fmt: skip
-    places = [place for line in lines.values() for place in map(_swept, line)]
-    axis.set(xscale="log", yscale="log", xlim=(min(places) / 1.3, max(places) * 1.3))
+    places = [place for line in lines.values() for place in map(_swept, line) if place > 0]
+    if places:  # those of the crosses, too
+        axis.set(xscale="log", xlim=(min(places) / 1.3, max(places) * 1.3))
+    axis.set_yscale("log")
     axis.yaxis.set_major_formatter("{x:g}")
     axis.yaxis.set_minor_formatter("{x:g}")  # the errors span about one decade
     axis.legend(fontsize=7)

@@ -42,7 +42,6 @@ class MethodSummary:
     Where a seed diverged, the means that include what it did not learn are NaN.
     """
 
-    method: str
     seeds: int
     diverged: int  # seeds that diverged
     first: Estimate  # the first row
@@ -144,7 +143,6 @@ def summarise(rows: list[Row], method: str, metric: str) -> MethodSummary:
     best = _best(means, metric)
     dormant = curves(rows, method, "dormant_fraction")
     return MethodSummary(
-        method=method,
         seeds=len(values),
         diverged=_diverged(rows, method),
         first=Estimate.of(values[:, 0]),

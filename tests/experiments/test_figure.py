@@ -82,3 +82,12 @@ def test_a_figure_names_its_panels_and_the_best_settings(tmp_path: Path) -> None
     assert "SGD, step_size=0.02" in drawn and "SGD, step_size=0.1" not in drawn
     assert "initial_step_size=0.1, meta_step_size=0.01<" in drawn
     assert "IDBD, initial_step_size=0.2<" in drawn  # a line of the sweep
+
+
+def test_a_step_size_of_zero_has_no_place_on_the_axis() -> None:
+    axis = Figure().subplots()
+    zero = rows("idbd", "initial_step_size=0.1, meta_step_size=0.0", [8.0, 2.0])
+    _draw_sweep(axis, Panel("error", "", sweep=True), [*zero, *ROWS])
+    low, high = axis.get_xlim()
+    assert 0 < low < 0.001 and high > 0.5
+    _draw_sweep(Figure().subplots(), Panel("error", "", sweep=True), zero)
