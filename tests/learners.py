@@ -59,7 +59,7 @@ OPTIMIZERS: dict[str, sdl.optim.Optimizer] = {
     "autostep_bounded": sdl.optim.Autostep(
         step_size=0.1, meta_step_size=0.01, sensitivity="exact", weight_decay=1e-3
     ),
-    "hypergradient": sdl.optim.HypergradientDescent(0.01, 1e-4, momentum=0.5),
+    "hypergradient": sdl.optim.HypergradientDescent(0.01, 1e-5, momentum=0.5),
     "hypergradient_adam": sdl.optim.HypergradientDescent(0.003, 1e-6, base="adam"),
     "hypergradient_per_weight": sdl.optim.HypergradientDescent(
         0.01, 1e-3, momentum=0.5, per_weight=True, decoupled_weight_decay=1e-3

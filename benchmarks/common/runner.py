@@ -13,7 +13,9 @@ from benchmarks.common.protocol import Ratio, Scenario
 from benchmarks.common.summary import Summary, ratio, summarize
 
 # The order of a run without names: cheap and telling first.
-SCENARIOS = ("w1", "w4", "w2", "minibatch", "scaling", "call_overhead", "bandwidth")
+SCENARIOS = (
+    "w1", "w4", "w2", "rules", "minibatch", "scaling", "call_overhead", "bandwidth",
+)  # fmt: skip
 OURS = "streamdl"
 
 

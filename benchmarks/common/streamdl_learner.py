@@ -43,6 +43,12 @@ def _idbd(step_size: float) -> Any:
     return sdl.optim.IDBD(step_size=step_size, meta_step_size=1e-3)
 
 
+def _meta_optimize(step_size: float, base: str, blocks: str) -> Any:
+    return sdl.optim.MetaOptimize(
+        step_size, meta_step_size=1e-4, discount=0.999, base=base, meta="SGD", blocks=blocks
+    )
+
+
 # rule -> (optimizer from a step size, plasticity)
 RULES: dict[str, tuple[Any, Any]] = {
     "sgd": (_sgd, _none),
@@ -51,16 +57,31 @@ RULES: dict[str, tuple[Any, Any]] = {
     "continual_backprop": (_sgd, _continual_backprop),
     "idbd": (_idbd, _none),
     "idbd_continual_backprop": (_idbd, _continual_backprop),
+    "pgd": (lambda a: sdl.optim.PGD(step_size=a, noise=1e-3), _none),
+    "rmsprop": (lambda a: sdl.optim.RMSprop(step_size=a / 30), _none),
+    "adam": (lambda a: sdl.optim.Adam(step_size=a / 30), _none),
+    "autostep": (lambda a: sdl.optim.Autostep(step_size=a, meta_step_size=1e-3), _none),
+    "hypergradient": (lambda a: sdl.optim.HypergradientDescent(a, 1e-9), _none),
+    "hypergradient_per_weight": (
+        lambda a: sdl.optim.HypergradientDescent(a, 1e-6, per_weight=True),
+        _none,
+    ),
+    "meta_scalar_sgd": (lambda a: _meta_optimize(a, "SGD", "scalar"), _none),
+    "meta_scalar_adamw": (lambda a: _meta_optimize(a / 30, "AdamW", "scalar"), _none),
+    "meta_weightwise_sgd": (lambda a: _meta_optimize(a, "SGD", "weightwise"), _none),
+    "upgd": (lambda a: sdl.optim.UPGD(a, noise=0), _none),
+    "upgd_noisy": (lambda a: sdl.optim.UPGD(a), _none),
+    "upgd_local": (lambda a: sdl.optim.UPGD(a, noise=0, scope="local"), _none),
+    "l2_init": (_sgd, lambda: sdl.plasticity.L2Init(1e-4)),
+    "weight_clipping": (_sgd, lambda: sdl.plasticity.WeightClipping(10.0)),
 }
 # What the float64 reference replays. No unit matures within its steps, so that Continual Backprop
-# must print plain SGD's losses; IDBD's definition is tested by the conformance cases instead.
+# must print plain SGD's losses; other rules' definitions are tested by the conformance cases instead.
 CHECKED_AS = {
     "sgd": "sgd",
     "momentum": "momentum",
     "weight_decay": "weight_decay",
     "continual_backprop": "sgd",
-    "idbd": None,
-    "idbd_continual_backprop": None,
 }
 
 
@@ -73,7 +94,7 @@ def one_by_one(workload: Workload, rule: str = "sgd", threads: int = 1) -> Compe
     elif workload.sizes[-1] == 1:
         targets = ys[:, 0].tolist()
     call = learner(workload, rule, threads).step
-    return Competitor(call, list(zip(xs, targets, strict=True)), rule=CHECKED_AS[rule])
+    return Competitor(call, list(zip(xs, targets, strict=True)), rule=CHECKED_AS.get(rule))
 
 
 def many(workload: Workload, rule: str = "sgd", threads: int = 1) -> Competitor:
@@ -83,7 +104,7 @@ def many(workload: Workload, rule: str = "sgd", threads: int = 1) -> Competitor:
     starts = range(0, workload.count - block + 1, block)
     arguments = [(xs[i : i + block], ys[i : i + block]) for i in starts]
     call = learner(workload, rule, threads).step_many
-    return Competitor(call, arguments, block, rule=CHECKED_AS[rule])
+    return Competitor(call, arguments, block, rule=CHECKED_AS.get(rule))
 
 
 def describe() -> dict[str, Any]:
