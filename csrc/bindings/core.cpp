@@ -19,52 +19,10 @@ using namespace nanobind::literals;
 namespace streamdl {
 namespace {
 
-nb::object view_of(PyLearner& p, const FieldEntry& e) {
-  struct Guard {
-    std::shared_ptr<Block> block;
-    std::shared_ptr<std::atomic<int>> views;
-  };
-  p.learner->state_touched();
-  ++*p.views;
-  nb::capsule owner(new Guard{p.learner->block(), p.views}, [](void* g) noexcept {
-    --*static_cast<Guard*>(g)->views;
-    delete static_cast<Guard*>(g);
-  });
-  std::vector<int64_t> strides;
-  for (size_t s : e.strides) strides.push_back((int64_t)(s / bytes_of(e.type)));
-  void* data = p.learner->block()->data() + e.offset;
-  const nb::dlpack::dtype type = e.type == Type::f32   ? nb::dtype<float>()
-                                 : e.type == Type::f64 ? nb::dtype<double>()
-                                                       : nb::dtype<uint64_t>();
-  return nb::cast(nb::ndarray<nb::numpy>(data, e.shape.size(), e.shape.data(), owner, strides.data(), type));
-}
-
 nb::object output_view(PyLearner& p, nb::handle self) {
   const size_t n = (size_t)p.outputs;
   if (p.twice) return nb::cast(nb::ndarray<nb::numpy, const double>(p.as<double>().output(), 1, &n, self));
   return nb::cast(nb::ndarray<nb::numpy, const float>(p.as<float>().output(), 1, &n, self));
-}
-
-// The learner as a container: packed arrays of the state, and `metadata`.
-container::Status write(PyLearner& p, const nb::dict& metadata, const container::Sink& sink, container::Error& error) {
-  container::Metadata m;
-  for (auto [k, v] : metadata) m[nb::cast<std::string>(k)] = nb::cast<std::string>(v);
-  p.learner->settle();
-  std::vector<std::vector<uint8_t>> packed;
-  std::vector<container::TensorView> tensors;
-  for (const FieldEntry& e : p.learner->plan().entries) {
-    size_t bytes = bytes_of(e.type);
-    for (size_t s : e.shape) bytes *= s;
-    auto& room = packed.emplace_back(bytes);
-    p.copy_rows(e, [&](std::byte* from, size_t at, size_t n) { std::memcpy(room.data() + at, from, n); });
-    tensors.push_back({e.name, dtype_of(e.type), shape_of(e), room.data(), bytes});
-  }
-  return container::serialize(m, tensors, sink, error);
-}
-
-void fail(const std::string& message) {
-  PyErr_SetString(PyExc_OSError, message.c_str());
-  throw nb::python_error();
 }
 
 nb::list rules() {
@@ -130,8 +88,8 @@ NB_MODULE(_core, m) {
       });
 
   m.def("_quicken", &quicken, "type"_a, "Gives a class derived from Learner the quick step.");
-  nb::class_<PyLearner>(m, "Learner", nb::dynamic_attr())
-      .def(nb::init<const nb::dict&, const Checkpoint*>(), "spec"_a, "checkpoint"_a.none() = nb::none())
+  nb::class_<PyLearner> learner(m, "Learner", nb::dynamic_attr());
+  learner.def(nb::init<const nb::dict&, const Checkpoint*>(), "spec"_a, "checkpoint"_a.none() = nb::none())
       .def("step", &step, "x"_a.none(), "y"_a.none(),
            "Predict, then learn from one example; returns the loss before the update.")
       .def("step_many", &step_many, "xs"_a.none(), "ys"_a.none(), "outputs"_a = false,
@@ -154,55 +112,6 @@ NB_MODULE(_core, m) {
           nb::sig("def output(self) -> numpy.typing.NDArray[typing.Any]"))
       .def_prop_ro(
           "steps", [](PyLearner& p) { return p.learner->steps(); }, "Examples learned from so far.")
-      .def(
-          "state_hash",
-          [](PyLearner& p) {
-            Hold hold(p);
-            p.learner->settle();
-            return p.learner->state_hash();
-          },
-          "SHA-256 over the sorted names and the bytes of the state.")
-      .def(
-          "_entries",
-          [](PyLearner& p) {
-            nb::list names;
-            for (const FieldEntry& e : p.learner->plan().entries) names.append(nb::make_tuple(e.name, e.parameter));
-            return names;
-          },
-          nb::sig("def _entries(self) -> list[tuple[str, bool]]"))
-      .def(
-          "_view",
-          [](PyLearner& p, const std::string& name) {
-            for (const FieldEntry& e : p.learner->plan().entries)
-              if (e.name == name) return view_of(p, e);
-            throw nb::key_error(name.c_str());
-          },
-          "name"_a, nb::sig("def _view(self, name: str) -> numpy.typing.NDArray[typing.Any]"))
-      .def(
-          "_hyper",
-          [](PyLearner& p) {
-            nb::dict d;
-            const auto& names = p.learner->plan().hyper_names;
-            for (size_t i = 0; i < names.size(); ++i) d[names[i].name.c_str()] = p.learner->hyper()[i];
-            return d;
-          },
-          nb::sig("def _hyper(self) -> dict[str, float]"))
-      .def("_set_hyper",
-           [](PyLearner& p, const std::string& name, double value) {
-             Hold hold(p);
-             const Plan& plan = p.learner->plan();
-             for (size_t i = 0; i < plan.hyper_names.size(); ++i) {
-               if (plan.hyper_names[i].name != name) continue;
-               const std::string wrong = plan.check_hyper(i, value);
-               if (!wrong.empty()) throw nb::value_error(wrong.c_str());
-               if (name == "momentum" && (value == 0) != (p.learner->hyper()[i] == 0))
-                 throw nb::value_error("momentum: 0 and other values need different state; build a new learner");
-               p.learner->hyper()[i] = value;
-               p.learner->hyper_changed();
-               return;
-             }
-             throw nb::key_error(name.c_str());
-           })
       .def_prop_ro("_hidden", [](PyLearner& p) { return p.learner->plan().hidden.size(); })
       .def_prop_ro("_layer_sizes",
                    [](PyLearner& p) {
@@ -218,41 +127,11 @@ NB_MODULE(_core, m) {
              Hold hold(p);
              p.learner->regenerate(h, unit);
            })
-      .def("_reset_outputs",
-           [](PyLearner& p, const std::vector<int>& units, bool draw) {
-             Hold hold(p);
-             p.learner->reset_outputs(units, draw);
-           })
-      .def_prop_ro(
-          "cancelled", [](PyLearner& p) { return p.learner->cancelled(); },
-          "Updates of single weights that were cancelled because a field would not have been finite.")
-      .def("_save",
-           [](PyLearner& p, const std::string& path, const nb::dict& metadata) {
-             Hold hold(p);
-             file::AtomicFile f(path);
-             file::Error error;
-             container::Error bad;
-             if (f.open(error) != file::Status::ok) fail(error.message);
-             const auto status = write(
-                 p, metadata, [&](const void* d, size_t n) { return f.write(d, n, error) == file::Status::ok; }, bad);
-             if (error.status != file::Status::ok) fail(error.message);
-             if (status != container::Status::ok) throw nb::value_error(bad.message);
-             if (f.commit(error) != file::Status::ok) fail(error.message);
-           })
-      .def("_to_bytes", [](PyLearner& p, const nb::dict& metadata) {
+      .def("_reset_outputs", [](PyLearner& p, const std::vector<int>& units, bool draw) {
         Hold hold(p);
-        std::string bytes;
-        container::Error bad;
-        if (write(
-                p, metadata,
-                [&](const void* d, size_t n) {
-                  bytes.append((const char*)d, n);
-                  return true;
-                },
-                bad) != container::Status::ok)
-          throw nb::value_error(bad.message);
-        return nb::bytes(bytes.data(), bytes.size());
+        p.learner->reset_outputs(units, draw);
       });
+  define_state(learner);
 }
 
 }  // namespace streamdl

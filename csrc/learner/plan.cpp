@@ -171,16 +171,7 @@ std::vector<double> Plan::initial_hyper() const {
 }
 
 std::string Plan::check_hyper(size_t index, double value) const {
-  const Named& h = hyper_names[index];
-  if (h.only_zero && value != 0) return h.name + ": " + h.only_zero + ", got " + std::to_string(value);
-  const bool low = h.low_open ? value > h.low : value >= h.low;
-  const bool high = h.high_open ? value < h.high : value <= h.high;
-  const bool fits = spec.twice || value <= (double)std::numeric_limits<float>::max();
-  if (low && high && fits) return {};
-  return h.name + ": expected a number " + (h.low_open ? "above " : "of at least ") + std::to_string(h.low) +
-         (std::isinf(h.high) ? (fits ? "" : " that float32 can hold")
-                             : (h.high_open ? " and below " : " and at most ") + std::to_string(h.high)) +
-         ", got " + std::to_string(value);
+  return wrong_value(hyper_names[index], value, spec.twice);
 }
 
 // Places every array of the state in one block, each on a 64-byte boundary, and names it.
