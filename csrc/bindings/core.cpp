@@ -9,7 +9,9 @@
 
 #include "bindings/calls.h"
 #include "bindings/py_learner.h"
+#include "bindings/py_td.h"
 #include "bindings/spec.h"
+#include "bindings/table.h"
 #include "kernels/dispatch.h"
 #include "learner/file.h"
 #include "rules/optimizers/list.h"
@@ -33,14 +35,11 @@ nb::list rules() {
     if (seen[Rule::description.name]) return;
     seen[Rule::description.name] = true;
     nb::list hypers;
-    auto add = [&](const base::HyperParameter& h, double standard) {
-      hypers.append(nb::make_tuple(h.name, standard, h.low, h.high, h.low_open, h.high_open, h.letter, h.meaning,
-                                   h.kind == base::HyperParameter::Kind::flag));
-    };
-    for (const auto& h : Rule::hypers) add(h, h.standard);
+    for (const auto& h : Rule::hypers) hypers.append(row_of(h, h.standard));
     for (const auto& h : base::kCommonHyperParameters)
-      add(h, h.name == std::string_view("decoupled_weight_decay") ? base::standard_decoupled_weight_decay<Rule>()
-                                                                  : h.standard);
+      hypers.append(row_of(h, h.name == std::string_view("decoupled_weight_decay")
+                                  ? base::standard_decoupled_weight_decay<Rule>()
+                                  : h.standard));
     list.append(nb::make_tuple(Rule::description.name, Rule::description.title, Rule::description.equation,
                                Rule::description.source, Rule::description.cost, hypers, Rule::uses_sensitivity,
                                Rule::description.no_weight_decay));
@@ -132,6 +131,7 @@ NB_MODULE(_core, m) {
         p.learner->reset_outputs(units, draw);
       });
   define_state(learner);
+  define_td(m);
 }
 
 }  // namespace streamdl

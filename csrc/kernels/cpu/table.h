@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/by_output.h"
 #include "kernels/cpu/losses.h"
+#include "kernels/cpu/td.h"
 #include "kernels/cpu/units.h"
 #include "kernels/cpu/update.h"
 #include "rules/optimizers/list.h"
@@ -55,6 +56,7 @@ const Kernels<T>& table() {
       &perturb<T>, &uniforms,
       {STREAMDL_UTILITIES(STREAMDL_UTILITY)},
       rules,
+      &td_kernels<T>,
   };
   // clang-format on
 #undef STREAMDL_VALUE
