@@ -29,8 +29,8 @@ LinearTDOf<T>::LinearTDOf(std::shared_ptr<const TDPlan> plan)
       rule_(kernels_.rules[plan_->rule]) {
   const TDPlan& p = *plan_;
   auto set = [&] {
-    const size_t words = BlockSet::words_of(p.blocks);
-    return BlockSet{allocate<uint64_t>(words), allocate<uint64_t>(BlockSet::words_of((int)words)), p.blocks};
+    const int words = BlockSet::words_of(p.blocks);
+    return BlockSet{allocate<uint64_t>(words), allocate<uint64_t>(BlockSet::words_of(words)), p.blocks};
   };
   TDArgs<T>& a = args_;
   a.weights = block_->at<T>(p.weights);
@@ -38,15 +38,13 @@ LinearTDOf<T>::LinearTDOf(std::shared_ptr<const TDPlan> plan)
   a.features = p.spec.features;
   a.input = p.looks_back ? block_->at<T>(p.input) : nullptr;
   a.next = allocate<T>(p.columns);
-  a.left = allocate<int32_t>(p.blocks);
-  a.arrived = allocate<int32_t>(p.blocks);
+  a.left = {allocate<int32_t>(p.blocks), 0, set()};
+  a.arrived = {allocate<int32_t>(p.blocks), 0, set()};
   a.eligible = set();
-  a.saved = allocate<T>(p.columns);
   a.forgot = allocate<uint64_t>(p.blocks);
   a.hyper = hyper();
   a.scalars = block_->at<T>(p.scalars);
   a.ordinary = p.spec.ordinary;
-  arriving_ = set();
   seen_ = allocate<uint16_t>(p.blocks);
 
   std::copy(p.spec.hyper.begin(), p.spec.hyper.end(), hyper());
@@ -76,14 +74,11 @@ TDStatus LinearTDOf<T>::scatter(const I* indices, const T* values, size_t count)
     seen_[at / width] |= (uint16_t)(1u << (at % width));
     if (x == 0) continue;
     args_.next[at] = x;
-    arriving_.insert((int)(at / width));
+    args_.arrived.set.insert((int)(at / width));
   }
   bad_ = i;
   while (i-- > 0) seen_[(uint64_t)indices[i] / width] = 0;
-  arriving_.each([&](int b) {
-    args_.arrived[args_.arrived_count++] = b;
-    return false;
-  });
+  args_.arrived.count = args_.arrived.set.list(args_.arrived.blocks);
   return status;
 }
 
@@ -184,7 +179,6 @@ void LinearTDOf<T>::state_loaded() {
 template <class T>
 void LinearTDOf<T>::refresh() {
   touched_ = false;
-  args_.eligible.each([](int) { return false; });
   rule_.survey(args_);
 }
 

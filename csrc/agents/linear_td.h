@@ -80,8 +80,7 @@ class LinearTDOf : public LinearTD {
   const TDRuleKernels<T>& rule_;
   std::vector<std::unique_ptr<Block>> memory_;
   TDArgs<T> args_{};
-  BlockSet arriving_;  // empty between calls
-  uint16_t* seen_;     // (blocks) the lanes that an input has named; 0 between calls
+  uint16_t* seen_;  // (blocks) the lanes that an input has named; 0 between calls
   bool touched_ = true;
 };
 

@@ -13,27 +13,38 @@ struct BlockSet {
   uint64_t* words;
   uint64_t* summary;
   int blocks;
-  static constexpr size_t words_of(int blocks) { return ((size_t)blocks + 63) / 64; }
+  static constexpr int words_of(int bits) { return (bits + 63) / 64; }
 
   void insert(int b) const {
     words[b >> 6] |= (uint64_t)1 << (b & 63);
     summary[b >> 12] |= (uint64_t)1 << (b >> 6 & 63);
   }
   bool has(int b) const { return words[b >> 6] >> (b & 63) & 1; }
-  // Calls visit(b) in ascending order; a block for which it returns false leaves the set.
+  // Calls visit(i) for each word that is not 0.
   template <class Visit>
-  __attribute__((always_inline)) void each(const Visit& visit) const {
-    const int all = (int)words_of((int)words_of(blocks));
-    for (int s = 0; s < all; ++s)
-      for (uint64_t left = summary[s]; left; left &= left - 1) {
-        const int i = s * 64 + __builtin_ctzll(left);
-        uint64_t word = words[i];
-        for (uint64_t bits = word; bits; bits &= bits - 1)
-          if (!visit(i * 64 + __builtin_ctzll(bits))) word &= ~(bits & -bits);
-        words[i] = word;
-        if (!word) summary[s] &= ~(left & -left);
-      }
+  void each_word(const Visit& visit) const {
+    for (int s = 0; s < words_of(words_of(blocks)); ++s)
+      for (uint64_t left = summary[s]; left; left &= left - 1) visit(s * 64 + __builtin_ctzll(left));
   }
+  // Lists the blocks in ascending order; returns how many there are.
+  int list(int32_t* out) const {
+    int count = 0;
+    each_word([&](int i) {
+      for (uint64_t bits = words[i]; bits; bits &= bits - 1) out[count++] = i * 64 + __builtin_ctzll(bits);
+    });
+    return count;
+  }
+  void clear() const {
+    each_word([&](int i) { words[i] = 0; });
+    for (int s = 0; s < words_of(words_of(blocks)); ++s) summary[s] = 0;
+  }
+};
+
+// The blocks of one input: where it, or what it has left in the fresh fields, is not 0.
+struct BlockList {
+  int32_t* blocks;  // ascending
+  int count;
+  BlockSet set;  // the same
 };
 
 template <class T>
@@ -43,14 +54,11 @@ struct TDArgs {
   int features;       // columns without padding
   T* input;           // (columns) x of the call before, for rules that look back
   T* next;            // (columns) x'; all 0 between calls
-  int32_t* left;      // blocks where x is not 0, or of rules that do not look back, where the fresh fields are not,
-  int left_count;     // ascending
-  int32_t* arrived;   // blocks where x' is not 0
-  int arrived_count;
-  BlockSet eligible;
-  T* saved;          // (columns) room for a field of the arrived blocks
-  uint64_t* forgot;  // (blocks) how many times a block outside the set has forgotten,
-  uint64_t forgets;  // and how many times it should have
+  BlockList left;     // of x
+  BlockList arrived;  // of x'
+  BlockSet eligible;  // blocks with a trace that is not 0, and `left` among them
+  uint64_t* forgot;   // (blocks) how many times a block outside the set has forgotten,
+  uint64_t forgets;   // and how many times it should have
   const double* hyper;
   T* scalars;
   bool ordinary;
@@ -74,7 +82,7 @@ struct TDRuleKernels {
 
 template <class T>
 struct TDKernels {
-  // x' from n numbers, and its blocks; false, and x' is 0, where one is not finite.
+  // x' from n numbers, and its blocks; false where one is not finite.
   bool (*take)(TDArgs<T>&, const T* x);
   T (*predict)(const TDArgs<T>&);
   // x' is 0 again.

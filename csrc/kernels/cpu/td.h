@@ -31,27 +31,39 @@ bool take(TDArgs<T>& a, const T* x) {
   using V = Lanes<T>;
   bool finite = true;
   int count = 0;
-  for (int j = 0, b = 0; j < a.features; j += V::width, ++b) {
+  uint64_t word = 0;
+  for (int b = 0; b < a.eligible.blocks; ++b) {
+    const int j = b * V::width;
     const V in = (j + V::width <= a.features ? load(x + j) : load_first(x + j, a.features - j)) + V(0);
     finite &= all(abs(in) <= V(kFinite<T>));
-    if (!any(in != V(0))) continue;
-    store(a.next + j, in);
-    a.arrived[count++] = b;
+    if (any(in != V(0))) {
+      store(a.next + j, in);
+      a.arrived.blocks[count++] = b;
+      word |= (uint64_t)1 << (b & 63);
+    }
+    if ((b & 63) == 63 || b + 1 == a.eligible.blocks) {
+      a.arrived.set.words[b >> 6] = word;
+      if (word) a.arrived.set.summary[b >> 12] |= (uint64_t)1 << (b >> 6 & 63);
+      word = 0;
+    }
   }
-  a.arrived_count = count;
+  a.arrived.count = count;
   return finite;
 }
 
 template <class T>
 void release(TDArgs<T>& a) {
-  for (int i = 0; i < a.arrived_count; ++i) store(a.next + a.arrived[i] * kBlock<T>, Lanes<T>(0));
-  a.arrived_count = 0;
+  for (int i = 0; i < a.arrived.count; ++i) store(a.next + a.arrived.blocks[i] * kBlock<T>, Lanes<T>(0));
+  a.arrived.count = 0;
+  a.arrived.set.clear();
 }
 
 // w.x over the blocks of x.
 template <class T>
-STREAMDL_HD T predicted(const T* w, const T* x, const int32_t* blocks, int count) {
+STREAMDL_HD T predicted(const T* w, const T* x, const BlockList& of) {
   using V = Lanes<T>;
+  const int32_t* const blocks = of.blocks;
+  const int count = of.count;
   V total[4] = {V(0), V(0), V(0), V(0)};
   auto add = [&](V& to, int b)
                  __attribute__((always_inline)) { to = fma(load(x + b * V::width), load(w + b * V::width), to); };
@@ -65,7 +77,7 @@ STREAMDL_HD T predicted(const T* w, const T* x, const int32_t* blocks, int count
 
 template <class T>
 T predict_next(const TDArgs<T>& a) {
-  return predicted(a.weights, a.next, a.arrived, a.arrived_count);
+  return predicted(a.weights, a.next, a.arrived);
 }
 
 //---------------------------------------------------------------------------- blocks
@@ -80,37 +92,31 @@ template <class T, class Piece>
 STREAMDL_HD void each_piece(int b, const Piece& piece) {
   constexpr int width = Register<T>::width;
 #pragma GCC unroll 2
-  for (int i = 0; i < kBlock<T> / width; ++i) piece(b * kBlock<T> + i * width, i);
+  for (int i = 0; i < kBlock<T> / width; ++i) piece((ptrdiff_t)b * kBlock<T> + i * width, i);
 }
 
-template <class V, class T, int kCount>
-STREAMDL_HD void load_fields(const TDArgs<T>& a, ptrdiff_t at, V (&f)[kCount]) {
-#pragma GCC unroll 8
-  for (int k = 0; k < kCount; ++k) f[k] = load_register(a.weights + (k + 1) * a.columns + at);
-}
+// Where w and the fields lie.
+template <class Rule, class T>
+struct Arrays {
+  T *w, *field[kTDFields<Rule>];
+  STREAMDL_HD explicit Arrays(const TDArgs<T>& a) : w(a.weights) {
+    for (int k = 0; k < kTDFields<Rule>; ++k) field[k] = a.weights + (k + 1) * a.columns;
+  }
+};
 
-// Writes w and the fields `first` to kCount. A feature of which one would not be finite keeps its old values.
-template <class Rule, int kFirst, class V, class T, int kCount>
-STREAMDL_HD void store_sound(TDArgs<T>& a, ptrdiff_t at, V w, V (&f)[kCount], uint64_t& cancelled) {
-  V look = w * V(0);
+// Adds 0 to `look`, and NaN where a number is not finite.
+template <class Rule, int kFirst, int kCount, class V>
+STREAMDL_HD V looked_at(V look, V w, const V* f) {
+  look = fma(w, V(0), look);
 #pragma GCC unroll 8
   for (int k = kFirst; k < kCount; ++k)
     if (!Rule::fields[k].shows_in_weight) look = fma(f[k], V(0), look);
-  const auto sound = look == V(0);
-  if (!all(sound)) [[unlikely]] {
-    w = select(sound, w, load_register(a.weights + at));
-    for (int k = kFirst; k < kCount; ++k)
-      f[k] = select(sound, f[k], load_register(a.weights + (k + 1) * a.columns + at));
-    cancelled += (uint64_t)(V::width - __builtin_popcount(to_bits(sound)));
-  }
-  store(a.weights + at, w);
-#pragma GCC unroll 8
-  for (int k = kFirst; k < kCount; ++k) store(a.weights + (k + 1) * a.columns + at, f[k]);
+  return look;
 }
 
 // The traces among the fields, as one number that is 0 where all of them are.
-template <class Rule, class V, int kCount>
-STREAMDL_HD V traces(const V (&f)[kCount]) {
+template <class Rule, int kCount, class V>
+STREAMDL_HD V traces(const V* f) {
   V total(0);
 #pragma GCC unroll 8
   for (int k = 0; k < kCount; ++k)
@@ -126,117 +132,187 @@ STREAMDL_HD bool any_nonzero(const T* block) {
 //---------------------------------------------------------------------------- sums
 
 template <class Rule, class T>
-STREAMDL_HD void measure(TDArgs<T>& a, TDCall<T>& call, const T* constants) {
+STREAMDL_HD void measure(const TDArgs<T>& a, TDCall<T>& call, const T* constants) {
   using V = Register<T>;
   constexpr int kPieces = kBlock<T> / V::width;
+  const Arrays<Rule, T> at(a);
   V c[Rule::constants], total[kMaxTDSums][kPieces];
   spread<Rule>(constants, c);
   for (auto& sums : total)
     for (V& s : sums) s = V(0);
   auto block = [&](int b) __attribute__((always_inline)) {
-    each_piece<T>(b, [&](int j, int i) __attribute__((always_inline)) {
+    each_piece<T>(b, [&](ptrdiff_t j, int i) __attribute__((always_inline)) {
       V f[kTDFields<Rule>], sums[kMaxTDSums];
-      load_fields(a, j, f);
+      for (int k = 0; k < kTDFields<Rule>; ++k) f[k] = load_register(at.field[k] + j);
       for (int k = 0; k < kMaxTDSums; ++k) sums[k] = total[k][i];
-      const V x = Rule::looks_back ? load_register(a.input + j) : V(0);
+      V x(0);
+      if constexpr (Rule::looks_back) x = load_register(a.input + j);
       Rule::measure(V(0), f, x, load_register(a.next + j), c, sums);
       for (int k = 0; k < kMaxTDSums; ++k) total[k][i] = sums[k];
-      if constexpr (requires { Rule::forgets; }) store(a.saved + j, f[Rule::forgets]);
     });
   };
   if constexpr (Rule::measures != TDMeasures::now)
-    for (int i = 0; i < a.left_count; ++i) block(a.left[i]);
+    for (int i = 0; i < a.left.count; ++i) block(a.left.blocks[i]);
   if (Rule::measures == TDMeasures::now || (Rule::measures == TDMeasures::both && call.ordinary))
-    for (int i = 0; i < a.arrived_count; ++i)
-      if (!Rule::looks_back || !any_nonzero(a.input + a.arrived[i] * kBlock<T>)) block(a.arrived[i]);
+    for (int i = 0; i < a.arrived.count; ++i)
+      if (!Rule::looks_back || !a.left.set.has(a.arrived.blocks[i])) block(a.arrived.blocks[i]);
   for (int k = 0; k < kMaxTDSums; ++k) call.sum[k] = sum(join(total[k])) + T(0);
 }
 
 //---------------------------------------------------------------------------- the sweep
 
-template <class Rule, bool kEnd, bool kForget, class T>
+// What a sweep does besides the update: an episode's end, and of SwiftTD a call with its rate above the bound.
+enum TDMode : unsigned { kEnd = 1, kForget = 2 };
+
+// One register of features of which one would not be finite: it keeps what it had before that part of the update, and
+// is counted. Returns whether a trace is left.
+template <class Rule, unsigned kMode, class T>
+STREAMDL_COLD bool update_carefully(TDArgs<T>& a, ptrdiff_t j, const T* constants) {
+  using V = Register<T>;
+  constexpr int kAll = kTDFields<Rule>;
+  const Arrays<Rule, T> at(a);
+  V c[Rule::constants], w = load_register(at.w + j), f[kAll];
+  spread<Rule>(constants, c);
+  for (int k = 0; k < kAll; ++k) f[k] = load_register(at.field[k] + j);
+  const V next = load_register(a.next + j);
+  // One part of the update, and who takes part in it.
+  auto part = [&](auto change) {
+    V old[kAll + 1];
+    for (int k = 0; k < kAll; ++k) old[k] = f[k];
+    old[kAll] = w;
+    change();
+    V look = w * V(0);
+    for (const V& field : f) look = fma(field, V(0), look);
+    const auto sound = look == V(0);
+    w = select(sound, w, old[kAll]);
+    for (int k = 0; k < kAll; ++k) f[k] = select(sound, f[k], old[k]);
+    a.cancelled += (uint64_t)(V::width - __builtin_popcount(to_bits(sound)));
+  };
+  if constexpr (requires { Rule::fresh; }) {
+    const V h_old = f[Rule::forgets];
+    part([&] { Rule::leave(w, f, c); });
+    part([&] { (void)Rule::fade(w, f, c); });
+    if constexpr (kMode & kForget) Rule::forget(f);
+    if constexpr (!(kMode & kEnd)) part([&] { Rule::template arrive<(kMode & kForget) != 0>(f, next, h_old, c); });
+  } else {
+    part([&] { Rule::apply(w, f, load_register(a.input + j), next, c); });
+  }
+  if constexpr (kMode & kEnd)
+    for (int k = 0; k < kAll; ++k)
+      if (Rule::fields[k].trace) f[k] = V(0);
+  store(at.w + j, w);
+  for (int k = 0; k < kAll; ++k) store(at.field[k] + j, f[k]);
+  return any(traces<Rule, swept_fields<Rule>()>(f) != V(0));
+}
+
+// One register of features without inputs.
+template <class Rule, unsigned kMode, class V, class T>
+STREAMDL_HD bool update_plain(TDArgs<T>& args, const Arrays<Rule, T>& at, ptrdiff_t j, const V* c, const T* constants) {
+  constexpr int kCount = swept_fields<Rule>();
+  V w = load_register(at.w + j), f[kCount], look(0);
+#pragma GCC unroll 8
+  for (int k = 0; k < kCount; ++k) f[k] = load_register(at.field[k] + j);
+  const auto alive = Rule::fade(w, f, c);
+  if (!all(looked_at<Rule, 0, kCount>(look, w, f) == V(0))) [[unlikely]]
+    return update_carefully<Rule, kMode>(args, j, constants);
+  if constexpr (kMode & kForget) Rule::forget(f);
+  if constexpr (kMode & kEnd)
+    for (int k = 0; k < kCount; ++k)
+      if (Rule::fields[k].trace) f[k] = V(0);
+  store(at.w + j, w);
+#pragma GCC unroll 8
+  for (int k = 0; k < kCount; ++k) store(at.field[k] + j, f[k]);
+  return any(alive);
+}
+
+// One register of features in a block of an input.
+template <class Rule, unsigned kMode, class V, class T>
+STREAMDL_HD bool update_active(TDArgs<T>& args, const Arrays<Rule, T>& at, const T* x, const T* next, ptrdiff_t j,
+                               const V* c, const T* constants) {
+  constexpr int kCount = kTDFields<Rule>;
+  V w = load_register(at.w + j), f[kCount], look(0);
+#pragma GCC unroll 8
+  for (int k = 0; k < kCount; ++k) f[k] = load_register(at.field[k] + j);
+  if constexpr (requires { Rule::fresh; }) {
+    const V h_old = f[Rule::forgets];
+    Rule::leave(w, f, c);
+    look = looked_at<Rule, 0, kCount>(look, w, f);
+    (void)Rule::fade(w, f, c);
+    look = fma(f[Rule::forgets], V(0), look);
+    if constexpr (kMode & kForget) Rule::forget(f);
+    if constexpr (!(kMode & kEnd)) Rule::template arrive<(kMode & kForget) != 0>(f, load_register(next + j), h_old, c);
+#pragma GCC unroll 8
+    for (int k = 0; k < kCount; ++k) look = fma(f[k], V(0), look);
+    look = fma(w, V(0), look);
+  } else {
+    Rule::apply(w, f, load_register(x + j), Rule::has_gradient ? load_register(next + j) : V(0), c);
+    look = looked_at<Rule, 0, kCount>(look, w, f);
+  }
+  if (!all(look == V(0))) [[unlikely]]
+    return update_carefully<Rule, kMode>(args, j, constants);
+  if constexpr (kMode & kEnd)
+    for (int k = 0; k < kCount; ++k)
+      if (Rule::fields[k].trace) f[k] = V(0);
+  store(at.w + j, w);
+#pragma GCC unroll 8
+  for (int k = 0; k < kCount; ++k) store(at.field[k] + j, f[k]);
+  return any(traces<Rule, swept_fields<Rule>()>(f) != V(0));
+}
+
+// Updates the eligible blocks and those of both inputs. Afterwards a block is eligible while a trace is left in it,
+// or x' is not 0 there.
+template <class Rule, unsigned kMode, class T>
 STREAMDL_HD void sweep(TDArgs<T>& args, const T* constants) {
   using V = Register<T>;
-  constexpr int kCount = swept_fields<Rule>();
-  TDArgs<T> a = args;  // a copy, since vector stores may change anything else
+  const TDArgs<T> a = args;  // a copy, since vector stores may change anything else
+  const Arrays<Rule, T> at(a);
   V c[Rule::constants];
   spread<Rule>(constants, c);
-  a.eligible.each([&](int b) __attribute__((always_inline)) {
-    bool busy = false;
-    each_piece<T>(b, [&](int j, int) __attribute__((always_inline)) {
-      V w = load_register(a.weights + j), f[kCount];
-      load_fields(a, j, f);
-      V x(0), next(0);
-      if constexpr (Rule::looks_back) x = load_register(a.input + j);
-      if constexpr (Rule::has_gradient) next = load_register(a.next + j);
-      Rule::apply(w, f, x, next, c);
-      if constexpr (kForget) Rule::forget(f);
-      store_sound<Rule, 0>(a, j, w, f, a.cancelled);
-      if constexpr (kEnd) {
-        for (int k = 0; k < kCount; ++k)
-          if (Rule::fields[k].trace) store(a.weights + (k + 1) * a.columns + j, V(0));
-      } else {
-        busy |= any(traces<Rule>(f) != V(0));
+  const int summaries = BlockSet::words_of(BlockSet::words_of(a.eligible.blocks));
+  for (int s = 0; s < summaries; ++s) {
+    uint64_t summary = 0;
+    for (uint64_t some = a.eligible.summary[s] | a.arrived.set.summary[s]; some; some &= some - 1) {
+      const int i = s * 64 + __builtin_ctzll(some);
+      const uint64_t arrived = a.arrived.set.words[i], active = a.left.set.words[i] | arrived;
+      const uint64_t plain = a.eligible.words[i] & ~active;
+      uint64_t kept = arrived;
+      // Without branches, since which blocks are left is anybody's guess.
+      auto visited = [&](int bit, bool busy) __attribute__((always_inline)) {
+        kept |= (uint64_t)busy << bit;
+        if constexpr (requires { Rule::forgets; }) a.forgot[i * 64 + bit] = a.forgets;
+      };
+      for (uint64_t bits = plain; bits; bits &= bits - 1) {
+        const int bit = __builtin_ctzll(bits);
+        bool busy = false;
+        each_piece<T>(i * 64 + bit, [&](ptrdiff_t j, int) __attribute__((always_inline)) {
+          busy |= update_plain<Rule, kMode>(args, at, j, c, constants);
+        });
+        visited(bit, busy);
       }
-    });
-    if constexpr (requires { Rule::forgets; })
-      if (!busy) a.forgot[b] = a.forgets;
-    return busy;
-  });
-  args.cancelled = a.cancelled;
-}
-
-template <class Rule, class T>
-STREAMDL_HD void leave(TDArgs<T>& args, const T* constants) {
-  using V = Register<T>;
-  TDArgs<T> a = args;
-  V c[Rule::constants];
-  spread<Rule>(constants, c);
-  for (int i = 0; i < a.left_count; ++i)
-    each_piece<T>(a.left[i], [&](int j, int) __attribute__((always_inline)) {
-      V w = load_register(a.weights + j), f[kTDFields<Rule>];
-      load_fields(a, j, f);
-      Rule::leave(w, f, c);
-      store_sound<Rule, 0>(a, j, w, f, a.cancelled);
-    });
-  args.cancelled = a.cancelled;
-}
-
-template <class Rule, bool kOver, class T>
-STREAMDL_HD void arrive(TDArgs<T>& args, const T* constants) {
-  using V = Register<T>;
-  TDArgs<T> a = args;
-  V c[Rule::constants];
-  spread<Rule>(constants, c);
-  for (int i = 0; i < a.arrived_count; ++i)
-    each_piece<T>(a.arrived[i], [&](int j, int) __attribute__((always_inline)) {
-      V f[kTDFields<Rule>];
-      load_fields(a, j, f);
-      Rule::template arrive<kOver>(f, load_register(a.next + j), load_register(a.saved + j), c);
-      V look(0);
-      for (const V& field : f) look = fma(field, V(0), look);
-      const auto sound = look == V(0);
-      if (!all(sound)) [[unlikely]] {
-        for (int k = 0; k < kTDFields<Rule>; ++k)
-          f[k] = select(sound, f[k], load_register(a.weights + (k + 1) * a.columns + j));
-        a.cancelled += (uint64_t)(V::width - __builtin_popcount(to_bits(sound)));
+      for (uint64_t bits = active; bits; bits &= bits - 1) {
+        const int bit = __builtin_ctzll(bits);
+        bool busy = false;
+        each_piece<T>(i * 64 + bit, [&](ptrdiff_t j, int) __attribute__((always_inline)) {
+          busy |= update_active<Rule, kMode>(args, at, a.input, a.next, j, c, constants);
+        });
+        visited(bit, busy);
       }
-#pragma GCC unroll 8
-      for (int k = 0; k < kTDFields<Rule>; ++k) store(a.weights + (k + 1) * a.columns + j, f[k]);
-    });
-  args.cancelled = a.cancelled;
+      if constexpr (kMode & kEnd) kept = 0;
+      a.eligible.words[i] = kept;
+      if (kept) summary |= some & -some;
+    }
+    a.eligible.summary[s] = summary;
+  }
 }
 
 //---------------------------------------------------------------------------- a step
 
-// A block that enters the set forgets what it has missed.
+// A block outside the set forgets what it has missed.
 template <class Rule, class T>
 STREAMDL_HD void catch_up(TDArgs<T>& a, int b) {
-  if constexpr (requires { Rule::forgets; }) {
-    if (a.eligible.has(b) || a.forgot[b] == a.forgets) return;
-    store(a.weights + (Rule::forgets + 1) * a.columns + b * kBlock<T>, Lanes<T>(0));
-    a.forgot[b] = a.forgets;
-  }
+  if (a.forgot[b] == a.forgets) return;
+  store(a.weights + (Rule::forgets + 1) * a.columns + b * kBlock<T>, Lanes<T>(0));
+  a.forgot[b] = a.forgets;
 }
 
 template <class Rule, class T>
@@ -251,66 +327,63 @@ STREAMDL_HD void fold(TDArgs<T>& a) {
   }
 }
 
-template <class Rule, bool kEnd, class T>
-bool learn(TDArgs<T>& a) {
+template <class Rule, unsigned kMode, class T>
+STREAMDL_HD bool learn(TDArgs<T>& a) {
   T hyper[kTDHypers<Rule>], c[Rule::constants];
   for (int k = 0; k < kTDHypers<Rule>; ++k) hyper[k] = (T)a.hyper[k];
   TDCall<T> call{hyper, a.reward, T(0), T(0), {}, {}, a.ordinary};
   for (int k = 0; k < Rule::scalar_count; ++k) call.scalar[k] = a.scalars[k];
-  if (!kEnd) call.now = predict_next(a);
-  if (Rule::looks_back && a.started) call.before = predicted(a.weights, a.input, a.left, a.left_count);
+  constexpr bool ends = kMode & kEnd;
+  if (!ends) call.now = predict_next(a);
+  if (Rule::looks_back && a.started) call.before = predicted(a.weights, a.input, a.left);
   if (!is_finite(call.now) || !is_finite(call.before)) return false;
   a.prediction = call.now;
   if (Rule::looks_back && !a.started) {  // nothing to learn about yet
-    for (int i = 0; i < a.arrived_count; ++i) a.eligible.insert(a.arrived[i]);
+    for (int i = 0; i < a.arrived.count; ++i) a.eligible.insert(a.arrived.blocks[i]);
     return true;
   }
-  for (int i = 0; i < a.arrived_count; ++i) catch_up<Rule>(a, a.arrived[i]);
+  if constexpr (requires { Rule::forgets; })
+    a.arrived.set.each_word([&](int i) {
+      for (uint64_t bits = a.arrived.set.words[i] & ~a.eligible.words[i]; bits; bits &= bits - 1)
+        catch_up<Rule>(a, i * 64 + __builtin_ctzll(bits));
+    });
   if (!Rule::open(call, c)) return false;
-  if constexpr (Rule::measures != TDMeasures::nothing && !(kEnd && Rule::measures == TDMeasures::now))
+  if constexpr (Rule::measures != TDMeasures::nothing && !(ends && Rule::measures == TDMeasures::now))
     measure<Rule>(a, call, c);
   if (!Rule::close(call, c)) return false;
 
   // From here on it writes.
   for (int k = 0; k < Rule::scalar_count; ++k)
-    a.scalars[k] = kEnd && Rule::scalars[k].restarts ? (T)Rule::scalars[k].start : call.scalar[k];
-  for (int i = 0; i < a.arrived_count; ++i) a.eligible.insert(a.arrived[i]);
-  if constexpr (requires { Rule::fresh; }) {
-    leave<Rule>(a, c);
-    if (!kEnd && Rule::is_over(call)) {
+    a.scalars[k] = ends && Rule::scalars[k].restarts ? (T)Rule::scalars[k].start : call.scalar[k];
+  if constexpr (requires { Rule::forgets; }) {
+    if (!ends && Rule::is_over(call)) {
       ++a.forgets;
-      sweep<Rule, false, true>(a, c);
-      arrive<Rule, true>(a, c);
-    } else {
-      sweep<Rule, kEnd, false>(a, c);
-      if (!kEnd) arrive<Rule, false>(a, c);
+      sweep<Rule, kForget>(a, c);
+      return true;
     }
-  } else {
-    sweep<Rule, kEnd, false>(a, c);
   }
-  for (int i = 0; i < a.arrived_count; ++i) a.eligible.insert(a.arrived[i]);
+  sweep<Rule, kMode>(a, c);
   fold<Rule>(a);
   return true;
 }
 
 // What x was is 0 now, and x' is x.
-template <class Rule, bool kEnd, class T>
-bool step_or_end(TDArgs<T>& a) {
-  if (!learn<Rule, kEnd>(a)) return false;
+template <class Rule, unsigned kMode, class T>
+bool step(TDArgs<T>& a) {
+  if (!learn<Rule, kMode>(a)) return false;
   if constexpr (Rule::looks_back) {
-    for (int i = 0; i < a.left_count; ++i) store(a.input + a.left[i] * kBlock<T>, Lanes<T>(0));
-    for (int i = 0; i < a.arrived_count; ++i) {
-      const int j = a.arrived[i] * kBlock<T>;
+    for (int i = 0; i < a.left.count; ++i) store(a.input + a.left.blocks[i] * kBlock<T>, Lanes<T>(0));
+    for (int i = 0; i < a.arrived.count; ++i) {
+      const int j = a.arrived.blocks[i] * kBlock<T>;
       store(a.input + j, load(a.next + j));
     }
   }
-  for (int i = 0; i < a.arrived_count; ++i) store(a.next + a.arrived[i] * kBlock<T>, Lanes<T>(0));
-  int32_t* const free = a.left;
+  for (int i = 0; i < a.arrived.count; ++i) store(a.next + a.arrived.blocks[i] * kBlock<T>, Lanes<T>(0));
+  const BlockList free = a.left;
   a.left = a.arrived;
-  a.left_count = a.arrived_count;
   a.arrived = free;
-  a.arrived_count = 0;
-  a.started = !kEnd;
+  a.arrived.count = 0;
+  a.arrived.set.clear();
   return true;
 }
 
@@ -319,16 +392,22 @@ bool step_or_end(TDArgs<T>& a) {
 template <class Rule, class T>
 void survey(TDArgs<T>& a) {
   using V = Lanes<T>;
-  a.left_count = 0;
+  a.left.count = 0;
+  a.left.set.clear();
+  a.eligible.clear();
   for (int b = 0; b < a.eligible.blocks; ++b) {
-    const int j = b * V::width;
+    const ptrdiff_t j = (ptrdiff_t)b * V::width;
     V f[kTDFields<Rule>], fresh(0);
     for (int k = 0; k < kTDFields<Rule>; ++k) f[k] = load(a.weights + (k + 1) * a.columns + j);
     if constexpr (Rule::looks_back) fresh = load(a.input + j);
     else
       for (int k = swept_fields<Rule>(); k < kTDFields<Rule>; ++k) fresh = fresh + abs(f[k]);
-    if (any(fresh != V(0))) a.left[a.left_count++] = b;
-    bool busy = any(fresh != V(0)) || any(traces<Rule>(f) != V(0));
+    bool busy = any(traces<Rule, kTDFields<Rule>>(f) != V(0));
+    if (any(fresh != V(0))) {
+      a.left.blocks[a.left.count++] = b;
+      a.left.set.insert(b);
+      busy = true;
+    }
     if constexpr (requires { Rule::rate_bound; }) {  // a step size out of bounds is set right by the next visit
       const V low((T)a.hyper[Rule::min_step_size]), high((T)a.hyper[Rule::rate_bound]);
       busy |= any(min(max(f[0], low), high) != f[0]);
@@ -341,12 +420,13 @@ void survey(TDArgs<T>& a) {
 template <class Rule, class T>
 void settle(TDArgs<T>& a) {
   if constexpr (requires { Rule::forgets; })
-    for (int b = 0; b < a.eligible.blocks; ++b) catch_up<Rule>(a, b);
+    for (int b = 0; b < a.eligible.blocks; ++b)
+      if (!a.eligible.has(b)) catch_up<Rule>(a, b);
 }
 
 template <class Rule, class T>
 constexpr TDRuleKernels<T> td_rule_kernels() {
-  return {&step_or_end<Rule, false, T>, &step_or_end<Rule, true, T>, &survey<Rule, T>, &settle<Rule, T>};
+  return {&step<Rule, 0u, T>, &step<Rule, kEnd, T>, &survey<Rule, T>, &settle<Rule, T>};
 }
 
 #define STREAMDL_TD_RULE(Rule) td_rule_kernels<Rule, T>(),

@@ -40,7 +40,7 @@ struct AutoTIDBD {
   static constexpr bool looks_back = true, has_gradient = true;
   static constexpr TDMeasures measures = TDMeasures::both;
 
-  enum { decay, least, error, meta, beyond, fade, scale_before, scale_now, constants };
+  enum { decay, least, error, meta, beyond, per_tau, scale_before, scale_now, constants };
 
   template <class T>
   STREAMDL_HD static bool open(TDCall<T>& call, T* c) {
@@ -49,7 +49,7 @@ struct AutoTIDBD {
     c[error] = fma(call.hyper[discount], call.now, call.reward) - call.before;
     c[meta] = call.hyper[meta_step_size];
     c[beyond] = call.ordinary ? call.hyper[discount] : T(0);
-    c[fade] = T(1) / call.hyper[tau];
+    c[per_tau] = T(1) / call.hyper[tau];
     c[scale_before] = call.scalar[scale];
     return is_finite(c[error]);
   }
@@ -58,9 +58,9 @@ struct AutoTIDBD {
   STREAMDL_HD static void adapt(V& r, V& eta, V h, V& e, V x, V p, const V* c) {
     e = decayed(e, c[decay], c[least]) + x;
     const V push = c[error] * (p * h), size = abs(push);
-    eta = tidied(max(size, fma(c[fade] * (c[scale_before] * r * (e * p)), size - eta, eta)));
+    eta = tidied(max(size, fma(c[per_tau] * (c[scale_before] * r * (e * p)), size - eta, eta)));
     const V share = select(eta != V(0), push / eta, V(0));
-    r = grown_together(r, c[meta], share);
+    r = raised(r, c[meta] * share);
   }
   template <class V>
   STREAMDL_HD static void measure(V, const V* f, V x, V next, const V* c, V* sum) {
@@ -83,6 +83,15 @@ struct AutoTIDBD {
     const V a = c[scale_now] * r, change = a * (c[error] * e);
     w = (w + change) + V(0);
     h = tidied(fma(h, max(V(0), fnma(a, p * e, V(1))), change));
+  }
+  template <class V>
+  STREAMDL_HD static auto fade(V& w, V* f, const V* c) {
+    V &r = f[0], &h = f[2], &e = f[3];
+    e = decayed(e, c[decay], c[least]);
+    const V change = c[scale_now] * r * (c[error] * e);
+    w = (w + change) + V(0);
+    h = tidied(h + change);
+    return e != V(0);
   }
   // Where s has become small it is folded into field 0 of every feature.
   template <class T>

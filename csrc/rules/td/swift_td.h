@@ -53,14 +53,14 @@ struct SwiftTD {
   static constexpr bool looks_back = false, has_gradient = false;
   static constexpr TDMeasures measures = TDMeasures::now;
 
-  enum { decay, least, cutoff, none, error, correct, meta, low, high, share, remains, fading, constants };
+  enum { decay, least, cutoff, counts, error, correct, meta, low, high, share, remains, fading, constants };
 
   template <class T>
   STREAMDL_HD static bool open(TDCall<T>& call, T* c) {
     c[decay] = call.hyper[discount] * call.hyper[trace_decay];
     c[least] = least_trace(T(0));
     c[cutoff] = call.hyper[trace_cutoff];
-    c[none] = c[cutoff] > T(0) ? T(0) : T(-1);
+    c[counts] = c[cutoff] > T(0) ? T(0) : constant<T>(0x1p127f, 0x1p1023);
     c[error] = fma(call.hyper[discount], call.now, call.reward) - call.scalar[old];
     c[correct] = call.scalar[correction];
     c[meta] = call.hyper[meta_step_size] * (c[error] - c[correct]);
@@ -69,26 +69,34 @@ struct SwiftTD {
     return is_finite(c[error]) && is_finite(c[meta]);
   }
 
-  template <class V>
-  STREAMDL_HD static V bounded(V a, const V* c) {
-    return min(max(a, c[low]), c[high]);  // in this order NaN becomes a number
-  }
+  // exp(beta) after beta += meta p / exp(beta), within its bounds. In this order NaN becomes a number.
   template <class V>
   STREAMDL_HD static V adapted(V a, V p, const V* c) {
-    return bounded(grown_together(a, c[meta], p / a), c);
+    return min(max(raised(a, c[meta] * (p / a)), c[low]), c[high]);
   }
+  // The traces after their decay: 0, all of them, where z and z_b are below the cutoff, in step sizes, or all are
+  // below the smallest normal number.
   template <class V>
-  STREAMDL_HD static V trace_of(V z, V a, const V* c) {
-    return decayed(z, c[decay], max(c[cutoff] * a, c[least]));
+  STREAMDL_HD static auto decay_traces(V& z, V& zb, V& p, V a, const V* c) {
+    z = c[decay] * z;
+    zb = c[decay] * zb;
+    p = c[decay] * p;
+    const auto alive = max(max(abs(z), abs(zb)), min(abs(p), c[counts])) >= max(c[cutoff] * a, c[least]);
+    z = select(alive, z, V(0));
+    zb = select(alive, zb, V(0));
+    p = select(alive, p, V(0));
+    return alive;
   }
 
   // (2), from the state before (1).
   template <class V>
   STREAMDL_HD static void measure(V, const V* f, V, V x, const V* c, V* sum) {
-    const V z = f[2], a = adapted(f[0], f[4], c);
+    V z = f[2], zb = f[3], p = f[4];
+    const V dw = fnma(c[correct], f[5], c[error] * z), a = adapted(f[0], p, c);
+    decay_traces(z, zb, p, a, c);
     sum[0] = fma(a * x, x, sum[0]);
-    sum[1] = fma(trace_of(z, a, c), x, sum[1]);
-    sum[2] = fma(fnma(c[correct], f[5], c[error] * z), x, sum[2]);
+    sum[1] = fma(z, x, sum[1]);
+    sum[2] = fma(dw, x, sum[2]);
   }
   template <class T>
   STREAMDL_HD static bool close(TDCall<T>& call, T* c) {
@@ -110,20 +118,17 @@ struct SwiftTD {
   STREAMDL_HD static void leave(V& w, V* f, const V* c) {
     V &h = f[1], &d = f[5], &g = f[6];
     w = fnma(c[correct], d, w) + V(0);
-    h = tidied(fnma(c[correct], d, h + g));
+    h = fnma(c[correct], d, h + g) + V(0);
     d = g = V(0);
   }
   // (1) for all.
   template <class V>
-  STREAMDL_HD static void apply(V& w, V* f, V, V, const V* c) {
+  STREAMDL_HD static auto fade(V& w, V* f, const V* c) {
     V &a = f[0], &h = f[1], &z = f[2], &zb = f[3], &p = f[4];
     w = fma(c[error], z, w) + V(0);
-    h = tidied(fma(c[error], zb, h));
+    h = fma(c[error], zb, h) + V(0);
     a = adapted(a, p, c);
-    z = trace_of(z, a, c);
-    zb = trace_of(zb, a, c);
-    const V alive = abs(z) + abs(zb);
-    p = select(alive > c[none], decayed(p, c[decay], c[least]), V(0));
+    return decay_traces(z, zb, p, a, c);
   }
   // (3) of all features where R is above its bound; what `arrive` would add is forgotten, too.
   template <class V>

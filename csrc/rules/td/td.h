@@ -46,6 +46,13 @@ struct TD {
     e = decayed(e, c[decay], c[least]) + x;
     w = fma(c[change], e, w) + V(0);
   }
+  template <class V>
+  STREAMDL_HD static auto fade(V& w, V* f, const V* c) {
+    V& e = f[0];
+    e = decayed(e, c[decay], c[least]);
+    w = fma(c[change], e, w) + V(0);
+    return e != V(0);
+  }
 };
 
 STREAMDL_END

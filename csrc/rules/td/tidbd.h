@@ -53,10 +53,19 @@ struct TIDBD {
     V &a = f[0], &h = f[1], &e = f[2];
     const V p = fnma(c[beyond], next, x);
     e = decayed(e, c[decay], c[least]) + x;
-    a = grown_together(a, c[meta], p * h);
+    a = raised(a, c[meta] * (p * h));
     const V change = a * (c[error] * e);
     w = (w + change) + V(0);
     h = tidied(fma(h, max(V(0), fnma(a, p * e, V(1))), change));
+  }
+  template <class V>
+  STREAMDL_HD static auto fade(V& w, V* f, const V* c) {
+    V &a = f[0], &h = f[1], &e = f[2];
+    e = decayed(e, c[decay], c[least]);
+    const V change = a * (c[error] * e);
+    w = (w + change) + V(0);
+    h = tidied(h + change);
+    return e != V(0);
   }
 };
 

@@ -57,6 +57,13 @@ struct TrueOnlineTD {
     e = decayed(e, c[decay], c[least]) + c[rise] * x;
     w = fnma(c[back], x, fma(c[along], e, w)) + V(0);
   }
+  template <class V>
+  STREAMDL_HD static auto fade(V& w, V* f, const V* c) {
+    V& e = f[0];
+    e = decayed(e, c[decay], c[least]);
+    w = fma(c[along], e, w) + V(0);
+    return e != V(0);
+  }
 };
 
 STREAMDL_END
