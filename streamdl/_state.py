@@ -52,7 +52,7 @@ class Hyperparameters(Mapping[str, float]):
         return len(self._owner._hyper())
 
 
-def restore(cls: type[Any], base: type[Any], checkpoint: Any) -> Any:
+def restore(cls: Any, base: Any, checkpoint: Any) -> Any:
     """Build a `cls`, derived from the engine's `base`, from a checkpoint; ValueError where that cannot be."""
     _core.instruction_set()  # a wrong STREAMDL_ISA is not the file's fault
     try:
