@@ -41,6 +41,7 @@ LinearTDOf<T>::LinearTDOf(std::shared_ptr<const TDPlan> plan)
   a.left = {allocate<int32_t>(p.blocks), 0, set()};
   a.arrived = {allocate<int32_t>(p.blocks), 0, set()};
   a.eligible = set();
+  a.saved = allocate<T>(p.columns);
   a.forgot = allocate<uint64_t>(p.blocks);
   a.hyper = hyper();
   a.scalars = block_->at<T>(p.scalars);

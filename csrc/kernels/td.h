@@ -57,6 +57,7 @@ struct TDArgs {
   BlockList left;     // of x
   BlockList arrived;  // of x'
   BlockSet eligible;  // blocks with a trace that is not 0, and `left` among them
+  T* saved;           // (columns) room for what `measure` computes of the blocks of x'
   uint64_t* forgot;   // (blocks) how many times a block outside the set has forgotten,
   uint64_t forgets;   // and how many times it should have
   const double* hyper;

@@ -104,14 +104,13 @@ struct Arrays {
   }
 };
 
-// Adds 0 to `look`, and NaN where a number is not finite.
-template <class Rule, int kFirst, int kCount, class V>
-STREAMDL_HD V looked_at(V look, V w, const V* f) {
-  look = fma(w, V(0), look);
+// A number that is finite only where w and the fields are, but for those that show in w.
+template <class Rule, int kCount, class V>
+STREAMDL_HD V looked_at(V w, const V* f) {
 #pragma GCC unroll 8
-  for (int k = kFirst; k < kCount; ++k)
-    if (!Rule::fields[k].shows_in_weight) look = fma(f[k], V(0), look);
-  return look;
+  for (int k = 0; k < kCount; ++k)
+    if (!Rule::fields[k].shows_in_weight) w = w + f[k];
+  return w;
 }
 
 // The traces among the fields, as one number that is 0 where all of them are.
@@ -147,7 +146,9 @@ STREAMDL_HD void measure(const TDArgs<T>& a, TDCall<T>& call, const T* constants
       for (int k = 0; k < kMaxTDSums; ++k) sums[k] = total[k][i];
       V x(0);
       if constexpr (Rule::looks_back) x = load_register(a.input + j);
-      Rule::measure(V(0), f, x, load_register(a.next + j), c, sums);
+      const V next = load_register(a.next + j);
+      if constexpr (requires { Rule::fresh; }) store(a.saved + j, Rule::measure(V(0), f, x, next, c, sums));
+      else Rule::measure(V(0), f, x, next, c, sums);
       for (int k = 0; k < kMaxTDSums; ++k) total[k][i] = sums[k];
     });
   };
@@ -195,7 +196,7 @@ STREAMDL_COLD bool update_carefully(TDArgs<T>& a, ptrdiff_t j, const T* constant
     if constexpr (kMode & kForget) Rule::forget(f);
     if constexpr (!(kMode & kEnd)) part([&] { Rule::template arrive<(kMode & kForget) != 0>(f, next, h_old, c); });
   } else {
-    part([&] { Rule::apply(w, f, load_register(a.input + j), next, c); });
+    part([&] { (void)Rule::apply(w, f, load_register(a.input + j), next, c); });
   }
   if constexpr (kMode & kEnd)
     for (int k = 0; k < kAll; ++k)
@@ -209,11 +210,12 @@ STREAMDL_COLD bool update_carefully(TDArgs<T>& a, ptrdiff_t j, const T* constant
 template <class Rule, unsigned kMode, class V, class T>
 STREAMDL_HD bool update_plain(TDArgs<T>& args, const Arrays<Rule, T>& at, ptrdiff_t j, const V* c, const T* constants) {
   constexpr int kCount = swept_fields<Rule>();
-  V w = load_register(at.w + j), f[kCount], look(0);
+  V w = load_register(at.w + j), f[kCount];
 #pragma GCC unroll 8
   for (int k = 0; k < kCount; ++k) f[k] = load_register(at.field[k] + j);
   const auto alive = Rule::fade(w, f, c);
-  if (!all(looked_at<Rule, 0, kCount>(look, w, f) == V(0))) [[unlikely]]
+  const V look = looked_at<Rule, kCount>(w, f);
+  if (!all(look - look == V(0))) [[unlikely]]
     return update_carefully<Rule, kMode>(args, j, constants);
   if constexpr (kMode & kForget) Rule::forget(f);
   if constexpr (kMode & kEnd)
@@ -225,30 +227,36 @@ STREAMDL_HD bool update_plain(TDArgs<T>& args, const Arrays<Rule, T>& at, ptrdif
   return any(alive);
 }
 
-// One register of features in a block of an input.
-template <class Rule, unsigned kMode, class V, class T>
-STREAMDL_HD bool update_active(TDArgs<T>& args, const Arrays<Rule, T>& at, const T* x, const T* next, ptrdiff_t j,
-                               const V* c, const T* constants) {
+// One register of features in a block of x, or in one of x'.
+template <class Rule, unsigned kMode, bool kArrived, class V, class T>
+STREAMDL_HD bool update_active(TDArgs<T>& args, const TDArgs<T>& a, const Arrays<Rule, T>& at, ptrdiff_t j, const V* c,
+                               const T* constants) {
   constexpr int kCount = kTDFields<Rule>;
-  V w = load_register(at.w + j), f[kCount], look(0);
+  V w = load_register(at.w + j), f[kCount], look;
 #pragma GCC unroll 8
   for (int k = 0; k < kCount; ++k) f[k] = load_register(at.field[k] + j);
+  bool busy;
   if constexpr (requires { Rule::fresh; }) {
     const V h_old = f[Rule::forgets];
     Rule::leave(w, f, c);
-    look = looked_at<Rule, 0, kCount>(look, w, f);
-    (void)Rule::fade(w, f, c);
-    look = fma(f[Rule::forgets], V(0), look);
+    if constexpr (kArrived) {
+      Rule::fade(w, f, load_register(a.saved + j), c);
+      busy = true;
+    } else {
+      busy = any(Rule::fade(w, f, c));
+    }
+    look = w + f[Rule::forgets];
     if constexpr (kMode & kForget) Rule::forget(f);
-    if constexpr (!(kMode & kEnd)) Rule::template arrive<(kMode & kForget) != 0>(f, load_register(next + j), h_old, c);
-#pragma GCC unroll 8
-    for (int k = 0; k < kCount; ++k) look = fma(f[k], V(0), look);
-    look = fma(w, V(0), look);
+    if constexpr (kArrived) {
+      Rule::template arrive<(kMode & kForget) != 0>(f, load_register(a.next + j), h_old, c);
+      look = look + ((f[2] + f[3]) + (f[4] + f[6]));
+    }
   } else {
-    Rule::apply(w, f, load_register(x + j), Rule::has_gradient ? load_register(next + j) : V(0), c);
-    look = looked_at<Rule, 0, kCount>(look, w, f);
+    busy = any(Rule::apply(w, f, load_register(a.input + j),
+                           Rule::has_gradient && kArrived ? load_register(a.next + j) : V(0), c));
+    look = looked_at<Rule, kCount>(w, f);
   }
-  if (!all(look == V(0))) [[unlikely]]
+  if (!all(look - look == V(0))) [[unlikely]]
     return update_carefully<Rule, kMode>(args, j, constants);
   if constexpr (kMode & kEnd)
     for (int k = 0; k < kCount; ++k)
@@ -256,7 +264,7 @@ STREAMDL_HD bool update_active(TDArgs<T>& args, const Arrays<Rule, T>& at, const
   store(at.w + j, w);
 #pragma GCC unroll 8
   for (int k = 0; k < kCount; ++k) store(at.field[k] + j, f[k]);
-  return any(traces<Rule, swept_fields<Rule>()>(f) != V(0));
+  return busy;
 }
 
 // Updates the eligible blocks and those of both inputs. Afterwards a block is eligible while a trace is left in it,
@@ -273,31 +281,31 @@ STREAMDL_HD void sweep(TDArgs<T>& args, const T* constants) {
     uint64_t summary = 0;
     for (uint64_t some = a.eligible.summary[s] | a.arrived.set.summary[s]; some; some &= some - 1) {
       const int i = s * 64 + __builtin_ctzll(some);
-      const uint64_t arrived = a.arrived.set.words[i], active = a.left.set.words[i] | arrived;
-      const uint64_t plain = a.eligible.words[i] & ~active;
+      const uint64_t arrived = a.arrived.set.words[i], left = a.left.set.words[i] & ~arrived;
+      const uint64_t all = a.eligible.words[i] | arrived;
       uint64_t kept = arrived;
-      // Without branches, since which blocks are left is anybody's guess.
-      auto visited = [&](int bit, bool busy) __attribute__((always_inline)) {
-        kept |= (uint64_t)busy << bit;
-        if constexpr (requires { Rule::forgets; }) a.forgot[i * 64 + bit] = a.forgets;
+      // Without branches on what is left, which is anybody's guess.
+      auto visit = [&](uint64_t blocks, const auto& update) __attribute__((always_inline)) {
+        for (uint64_t bits = blocks; bits; bits &= bits - 1) {
+          const int bit = __builtin_ctzll(bits);
+          bool busy = false;
+          each_piece<T>(i * 64 + bit, [&](ptrdiff_t j, int) __attribute__((always_inline)) { busy |= update(j); });
+          kept |= (uint64_t)busy << bit;
+        }
       };
-      for (uint64_t bits = plain; bits; bits &= bits - 1) {
-        const int bit = __builtin_ctzll(bits);
-        bool busy = false;
-        each_piece<T>(i * 64 + bit, [&](ptrdiff_t j, int) __attribute__((always_inline)) {
-          busy |= update_plain<Rule, kMode>(args, at, j, c, constants);
+      visit(all & ~left & ~arrived, [&](ptrdiff_t j) __attribute__((always_inline)) {
+        return update_plain<Rule, kMode>(args, at, j, c, constants);
+      });
+      visit(left, [&](ptrdiff_t j) __attribute__((always_inline)) {
+        return update_active<Rule, kMode, false>(args, a, at, j, c, constants);
+      });
+      if constexpr (!(kMode & kEnd))
+        visit(arrived, [&](ptrdiff_t j) __attribute__((always_inline)) {
+          return update_active<Rule, kMode, true>(args, a, at, j, c, constants);
         });
-        visited(bit, busy);
-      }
-      for (uint64_t bits = active; bits; bits &= bits - 1) {
-        const int bit = __builtin_ctzll(bits);
-        bool busy = false;
-        each_piece<T>(i * 64 + bit, [&](ptrdiff_t j, int) __attribute__((always_inline)) {
-          busy |= update_active<Rule, kMode>(args, at, a.input, a.next, j, c, constants);
-        });
-        visited(bit, busy);
-      }
       if constexpr (kMode & kEnd) kept = 0;
+      if constexpr (requires { Rule::forgets; })
+        for (uint64_t bits = all & ~kept; bits; bits &= bits - 1) a.forgot[i * 64 + __builtin_ctzll(bits)] = a.forgets;
       a.eligible.words[i] = kept;
       if (kept) summary |= some & -some;
     }

@@ -76,13 +76,14 @@ struct AutoTIDBD {
     return is_finite(call.sum[0]) && scaled > constant<T>(0x1p-100f, 0x1p-900);
   }
   template <class V>
-  STREAMDL_HD static void apply(V& w, V* f, V x, V next, const V* c) {
+  STREAMDL_HD static auto apply(V& w, V* f, V x, V next, const V* c) {
     V &r = f[0], &eta = f[1], &h = f[2], &e = f[3];
     const V p = fnma(c[beyond], next, x);
     adapt(r, eta, h, e, x, p, c);
     const V a = c[scale_now] * r, change = a * (c[error] * e);
     w = (w + change) + V(0);
     h = tidied(fma(h, max(V(0), fnma(a, p * e, V(1))), change));
+    return e != V(0);
   }
   template <class V>
   STREAMDL_HD static auto fade(V& w, V* f, const V* c) {

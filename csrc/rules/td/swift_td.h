@@ -88,15 +88,16 @@ struct SwiftTD {
     return alive;
   }
 
-  // (2), from the state before (1).
+  // (2), from the state before (1); returns the new step size, to be used again.
   template <class V>
-  STREAMDL_HD static void measure(V, const V* f, V, V x, const V* c, V* sum) {
+  STREAMDL_HD static V measure(V, const V* f, V, V x, const V* c, V* sum) {
     V z = f[2], zb = f[3], p = f[4];
     const V dw = fnma(c[correct], f[5], c[error] * z), a = adapted(f[0], p, c);
     decay_traces(z, zb, p, a, c);
     sum[0] = fma(a * x, x, sum[0]);
     sum[1] = fma(z, x, sum[1]);
     sum[2] = fma(dw, x, sum[2]);
+    return a;
   }
   template <class T>
   STREAMDL_HD static bool close(TDCall<T>& call, T* c) {
@@ -121,14 +122,18 @@ struct SwiftTD {
     h = fnma(c[correct], d, h + g) + V(0);
     d = g = V(0);
   }
-  // (1) for all.
+  // (1) for all, with the new step size.
   template <class V>
-  STREAMDL_HD static auto fade(V& w, V* f, const V* c) {
-    V &a = f[0], &h = f[1], &z = f[2], &zb = f[3], &p = f[4];
+  STREAMDL_HD static auto fade(V& w, V* f, V a, const V* c) {
+    V &h = f[1], &z = f[2], &zb = f[3], &p = f[4];
     w = fma(c[error], z, w) + V(0);
     h = fma(c[error], zb, h) + V(0);
-    a = adapted(a, p, c);
+    f[0] = a;
     return decay_traces(z, zb, p, a, c);
+  }
+  template <class V>
+  STREAMDL_HD static auto fade(V& w, V* f, const V* c) {
+    return fade(w, f, adapted(f[0], f[4], c), c);
   }
   // (3) of all features where R is above its bound; what `arrive` would add is forgotten, too.
   template <class V>

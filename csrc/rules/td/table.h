@@ -8,8 +8,8 @@
 //   open(call, c)       the constants that `measure` reads, from the two predictions and the reward
 //   measure(...)        adds to the call's sums, from the state as it is
 //   close(call, c)      the constants of the update, from the sums; the new scalars
-//   apply(...)          the update of a feature
-//   fade(...)           the same, bit for bit, of one with x = x' = 0; whether a trace is left
+//   apply(...)          the update of a feature; whether a trace is left
+//   fade(...)           the same, bit for bit, of one with x = x' = 0
 //
 // `open` and `close` return false where a number is not finite: nothing has been written then. A feature is eligible
 // while one of its traces is not 0. Of all others `fade` changes no bit, so they need no visit. So that this holds,

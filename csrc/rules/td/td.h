@@ -41,10 +41,11 @@ struct TD {
     return true;
   }
   template <class V>
-  STREAMDL_HD static void apply(V& w, V* f, V x, V, const V* c) {
+  STREAMDL_HD static auto apply(V& w, V* f, V x, V, const V* c) {
     V& e = f[0];
     e = decayed(e, c[decay], c[least]) + x;
     w = fma(c[change], e, w) + V(0);
+    return e != V(0);
   }
   template <class V>
   STREAMDL_HD static auto fade(V& w, V* f, const V* c) {

@@ -49,7 +49,7 @@ struct TIDBD {
     return true;
   }
   template <class V>
-  STREAMDL_HD static void apply(V& w, V* f, V x, V next, const V* c) {
+  STREAMDL_HD static auto apply(V& w, V* f, V x, V next, const V* c) {
     V &a = f[0], &h = f[1], &e = f[2];
     const V p = fnma(c[beyond], next, x);
     e = decayed(e, c[decay], c[least]) + x;
@@ -57,6 +57,7 @@ struct TIDBD {
     const V change = a * (c[error] * e);
     w = (w + change) + V(0);
     h = tidied(fma(h, max(V(0), fnma(a, p * e, V(1))), change));
+    return e != V(0);
   }
   template <class V>
   STREAMDL_HD static auto fade(V& w, V* f, const V* c) {

@@ -52,10 +52,11 @@ struct TrueOnlineTD {
     return is_finite(c[rise]) && is_finite(c[along]) && is_finite(c[back]);
   }
   template <class V>
-  STREAMDL_HD static void apply(V& w, V* f, V x, V, const V* c) {
+  STREAMDL_HD static auto apply(V& w, V* f, V x, V, const V* c) {
     V& e = f[0];
     e = decayed(e, c[decay], c[least]) + c[rise] * x;
     w = fnma(c[back], x, fma(c[along], e, w)) + V(0);
+    return e != V(0);
   }
   template <class V>
   STREAMDL_HD static auto fade(V& w, V* f, const V* c) {
