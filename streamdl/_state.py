@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -68,34 +67,3 @@ def restore(cls: Any, base: Any, checkpoint: Any) -> Any:
     ) as error:  # fmt: skip
         raise ValueError(f"checkpoint: its description is damaged ({error})") from None
     return restored
-
-
-def interval(row: tuple[Any, ...]) -> str:
-    """The range of a hyper-parameter, of its row in a rule's table."""
-    _, _, low, high, low_open, high_open, *_ = row
-    return f"{'(' if low_open else '['}{low:g}, {high:g}{')' if high_open else ']'}"
-
-
-def checked(rule: str, row: tuple[Any, ...], given: Mapping[str, Any]) -> float:
-    """The value of a hyper-parameter: TypeError where it is missing, ValueError where it is not allowed."""
-    key, standard, low, high, low_open, high_open, _, _, flag = row
-    value = given.get(key, standard)
-    if isinstance(value, float) and math.isnan(value) and key not in given:
-        raise TypeError(f"{rule} needs {key}")
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"{rule}.{key}: expected a number, got {value!r}") from None
-    ok = (number > low if low_open else number >= low) and (
-        number < high if high_open else number <= high
-    )
-    if not ok or (flag and number not in (0, 1)):
-        raise ValueError(f"{rule}.{key}: expected a number in {interval(row)}, got {value!r}")
-    return number
-
-
-def described(row: tuple[Any, ...]) -> str:
-    """One line of a class's documentation."""
-    key, standard, *_, letter, meaning, _ = row
-    default = "required" if math.isnan(standard) else f"default {standard:g}"
-    return f"{key} ({letter or '-'}): {meaning}; {interval(row)}, {default}."

@@ -16,6 +16,10 @@ from streamdl.optim import Optimizer
 Array = np.ndarray[Any, Any]
 
 
+def _all_of(value: float, parameter: Array) -> Array:
+    return np.full(parameter.shape, value, parameter.dtype)
+
+
 class Learner(_core.Learner):
     """A network that learns from every example once, in one fused pass over its weights.
 
@@ -98,16 +102,18 @@ class Learner(_core.Learner):
     @property
     def step_sizes(self) -> Mapping[str, Array]:
         """The step size of every weight, one array per parameter; copies where one is shared."""
-        names = [name for name, _ in self._entries()]
+        names = {name for name, _ in self._entries()}
+        shared = f"{self._spec['optimizer']['name']}.step_size"
         sizes = {}
         for name, parameter in self.parameters.items():
-            field = f"{name}.step_size"
-            value = self._hyper()["step_size"]
-            sizes[name] = (
-                self._view(field)
-                if field in names
-                else np.full(parameter.shape, value, parameter.dtype)
-            )
+            own = f"{name}.step_size"
+            if own in names:
+                size = self._view(own)
+                sizes[name] = size if size.shape == parameter.shape else _all_of(size[0], parameter)
+            elif shared in names:
+                sizes[name] = _all_of(self._view(shared)[0], parameter)
+            else:
+                sizes[name] = _all_of(self._hyper()["step_size"], parameter)
         return sizes
 
     @property

@@ -2,60 +2,51 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from streamdl import _core
+from streamdl._tables import chosen, described, number
 
 
 class Optimizer:
-    """How one weight and its fields change. The arguments are the rule's hyper-parameters."""
+    """How one weight and its fields change. The arguments are the rule's hyper-parameters and options."""
 
-    _table: tuple[Any, ...]
+    _table: dict[str, Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        name, table = self._table[0], self._table[5]
-        sensitive = self._table[6]
-        names = [row[0] for row in table]
-        if len(args) > len(names):
-            raise TypeError(f"{name} takes at most {len(names)} arguments, got {len(args)}")
-        for key, value in zip(names, args, strict=False):
+        name, table, options = self._table["name"], self._table["hypers"], self._table["options"]
+        names = [row["name"] for row in (*table, *options)]
+        positional = [row["name"] for row in table]
+        if len(args) > len(positional):
+            raise TypeError(f"{name} takes at most {len(positional)} arguments, got {len(args)}")
+        for key, value in zip(positional, args, strict=False):
             if key in kwargs:
                 raise TypeError(f"{name} got {key} twice")
             kwargs[key] = value
-        sensitivity = kwargs.pop("sensitivity", "diagonal") if sensitive else "diagonal"
-        if sensitivity not in ("diagonal", "exact"):
-            raise ValueError(
-                f'{name}.sensitivity: expected "diagonal" or "exact", got {sensitivity!r}'
-            )
         for key in kwargs:
-            if key not in names:
+            if key not in names and not (key == "sensitivity" and self._table["uses_sensitivity"]):
                 raise TypeError(f"{name} has no argument {key!r}; it takes {', '.join(names)}")
-        if kwargs.get("weight_decay", 0) != 0 and self._table[7] is not None:
-            raise ValueError(
-                f"{name}.weight_decay: {self._table[7]}, got {kwargs['weight_decay']!r}"
-            )
-        self.hyperparameters: dict[str, float] = {}
-        for key, standard, low, high, low_open, high_open, _, _, flag in table:
-            value = kwargs.get(key, standard)
-            if isinstance(value, float) and math.isnan(value) and key not in kwargs:
-                raise TypeError(f"{name} needs {key}")
-            try:
-                number = float(value)
-            except (TypeError, ValueError):
-                raise ValueError(f"{name}.{key}: expected a number, got {value!r}") from None
-            ok = (number > low if low_open else number >= low) and (
-                number < high if high_open else number <= high
-            )
-            if not ok or (flag and number not in (0, 1)):
-                interval = f"{'(' if low_open else '['}{low:g}, {high:g}{')' if high_open else ']'}"
-                raise ValueError(f"{name}.{key}: expected a number in {interval}, got {value!r}")
-            self.hyperparameters[key] = number
-        self.sensitivity = sensitivity
+        self.sensitivity = chosen(
+            f"{name}.sensitivity", kwargs.pop("sensitivity", "diagonal"), ["diagonal", "exact"]
+        )
+        reason = self._table["no_weight_decay"]
+        if reason is not None and kwargs.get("weight_decay", 0) != 0:
+            raise ValueError(f"{name}.weight_decay: {reason}, got {kwargs['weight_decay']!r}")
+        self.options: dict[str, str] = {}
+        for row in options:
+            value = kwargs.get(row["name"], row["choices"][row["standard"]])
+            value = str(value) if isinstance(value, bool) else value
+            self.options[row["name"]] = chosen(f"{name}.{row['name']}", value, row["choices"])
+        self.hyperparameters: dict[str, float] = {
+            row["name"]: number(name, row, kwargs.get(row["name"])) for row in table
+        }
 
     def __repr__(self) -> str:
         parts = [f"{k}={v!r}" for k, v in self.hyperparameters.items()]
-        if self._table[6]:
+        parts += [
+            f"{k}={v if v in ('True', 'False') else repr(v)}" for k, v in self.options.items()
+        ]
+        if self._table["uses_sensitivity"]:
             parts.append(f"sensitivity={self.sensitivity!r}")
         return f"{type(self).__name__}({', '.join(parts)})"
 
@@ -67,24 +58,32 @@ class Optimizer:
 
     def _spec(self) -> dict[str, Any]:
         return {
-            "name": self._table[0],
+            "name": self._table["name"],
             "hyper": list(self.hyperparameters.values()),
+            "options": list(self.options.values()),
             "exact_sensitivity": self.sensitivity == "exact",
         }
 
 
-def _make(table: tuple[Any, ...]) -> type[Optimizer]:
-    name, title, equation, source, cost, hypers, *_ = table
-    lines = [title, "", equation, ""]
-    for key, standard, low, high, low_open, high_open, letter, meaning, _ in hypers:
-        interval = f"{'(' if low_open else '['}{low:g}, {high:g}{')' if high_open else ']'}"
-        default = "required" if math.isnan(standard) else f"default {standard:g}"
-        lines.append(f"{key} ({letter or '-'}): {meaning}; {interval}, {default}.")
-    lines += ["", f"Source: {source}. Cost: {cost}."]
-    return type(name, (Optimizer,), {"_table": table, "__doc__": "\n".join(lines)})
+def _documentation(table: dict[str, Any]) -> str:
+    lines = [table["title"], "", table["equation"], ""]
+    lines += [described(row) for row in table["hypers"]]
+    for row in table["options"]:
+        choices, standard = ", ".join(row["choices"]), row["choices"][row["standard"]]
+        lines.append(f"{row['name']} (-): {row['meaning']}; {choices}, default {standard}.")
+    if table["uses_sensitivity"]:
+        lines.append(
+            "sensitivity (d): diagonal (one pass back for all outputs) or exact (one each)."
+        )
+    return "\n".join([*lines, "", f"Source: {table['source']}. Cost: {table['cost']}."])
 
 
-_RULES = {table[0]: _make(table) for table in _core.optimizers()}
+def _make(table: dict[str, Any]) -> type[Optimizer]:
+    body = {"_table": table, "__doc__": _documentation(table)}
+    return type(table["name"], (Optimizer,), body)
+
+
+_RULES = {table["name"]: _make(table) for table in _core.optimizers()}
 globals().update(_RULES)
 __all__ = ["Optimizer", *_RULES]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from streamdl import _core, _state
+from streamdl._tables import chosen, described, number
 
 Array = np.ndarray[Any, Any]
 
@@ -22,7 +23,7 @@ class LinearTD(_core.LinearTD):
     episode's last reward and clears the traces. A bad observation raises ValueError and changes nothing.
     """
 
-    _table: tuple[Any, ...]
+    _table: dict[str, Any]
     _spec: dict[str, Any]
 
     def __init__(
@@ -33,8 +34,9 @@ class LinearTD(_core.LinearTD):
         gradient: str = "semi",
         **kwargs: Any,
     ) -> None:
-        rule, rows, has_gradient = self._table[0], self._table[5], self._table[6]
-        names = [row[0] for row in rows]
+        rule, rows = self._table["name"], self._table["hypers"]
+        has_gradient = self._table["has_gradient"]
+        names = [row["name"] for row in rows]
         if len(args) > len(names):
             raise TypeError(f"{rule} takes at most {len(names) + 1} arguments, got {len(args) + 1}")
         for key, value in zip(names, args, strict=False):
@@ -56,12 +58,11 @@ class LinearTD(_core.LinearTD):
         kind = np.dtype(dtype)
         if kind not in (np.float32, np.float64):
             raise ValueError(f"{rule}.dtype: expected float32 or float64, got {dtype!r}")
-        if gradient not in ("semi", "ordinary"):
-            raise ValueError(f'{rule}.gradient: expected "semi" or "ordinary", got {gradient!r}')
+        chosen(f"{rule}.gradient", gradient, ["semi", "ordinary"])
         self._spec = {
             "rule": rule,
             "features": count,
-            "hyper": [_state.checked(rule, row, kwargs) for row in rows],
+            "hyper": [number(rule, row, kwargs.get(row["name"])) for row in rows],
             "ordinary": gradient == "ordinary",
             "twice": kind == np.float64,
         }
@@ -108,8 +109,10 @@ class LinearTD(_core.LinearTD):
     @classmethod
     def _restore(cls, checkpoint: Any) -> LinearTD:
         learner: LinearTD = _state.restore(cls, _core.LinearTD, checkpoint)
-        if learner._spec["rule"] != cls._table[0]:
-            raise ValueError(f"checkpoint: of {learner._spec['rule']}, expected {cls._table[0]}")
+        if learner._spec["rule"] != cls._table["name"]:
+            raise ValueError(
+                f"checkpoint: of {learner._spec['rule']}, expected {cls._table['name']}"
+            )
         return learner
 
     @classmethod
@@ -129,26 +132,28 @@ class LinearTD(_core.LinearTD):
         return type(self)._from_bytes, (self._to_bytes(self._metadata()),)
 
     def __repr__(self) -> str:
-        return f"<sdl.rl.{self._table[0]} of {self._spec['features']} features, {self.steps} steps>"
+        return f"<sdl.rl.{self._table['name']} of {self._spec['features']} features, {self.steps} steps>"
 
 
-def _make(table: tuple[Any, ...]) -> type[LinearTD]:
-    name, title, equation, source, cost, rows, has_gradient = table
-    lines = [title, "", equation, "", "features: how many numbers x has; 1 to 2^30."]
-    lines += [_state.described(row) for row in rows]
-    if has_gradient:
+def _make(table: dict[str, Any]) -> type[LinearTD]:
+    lines = [table["title"], "", table["equation"], ""]
+    lines.append("features: how many numbers x has; 1 to 2^30.")
+    lines += [described(row) for row in table["hypers"]]
+    if table["has_gradient"]:
         lines.append('gradient: "semi" or "ordinary", see p; default "semi".')
     lines += ['dtype: "float32" or "float64".', ""]
     lines.append(
         "Raises ValueError naming the argument, or of a bad x or reward; nothing is learned then."
     )
-    lines.append(f"Source: {source}. Cost: {cost}; features at rest cost nothing.")
-    made = type(name, (LinearTD,), {"_table": table, "__doc__": "\n".join(lines)})
+    lines.append(
+        f"Source: {table['source']}. Cost: {table['cost']}; features at rest cost nothing."
+    )
+    made = type(table["name"], (LinearTD,), {"_table": table, "__doc__": "\n".join(lines)})
     _core._quicken_td(made)
     return made
 
 
-_RULES = {table[0]: _make(table) for table in _core.td_rules()}
+_RULES = {table["name"]: _make(table) for table in _core.td_rules()}
 globals().update(_RULES)
 __all__ = ["LinearTD", *_RULES]
 

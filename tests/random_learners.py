@@ -14,7 +14,11 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 ACTIVATIONS = list(reference.network.ACTIVATIONS)
-OPTIMIZERS = ["SGD", "momentum", "Adam", "AdamW", "RMSprop", "IDBD"]
+OPTIMIZERS = [
+    "SGD", "momentum", "Adam", "AdamW", "RMSprop", "IDBD", "Autostep", "HypergradientDescent",
+    "MetaOptimize", "ObGD", "AdaptiveObGD", "Intentional", "UPGD",
+]  # fmt: skip
+OF_ONE_OUTPUT = ("ObGD", "AdaptiveObGD", "Intentional")  # with squared error
 UTILITIES = [
     "contribution", "weight", "adaptation",
     "zero_contribution", "adaptable_contribution", "feature_by_input",
@@ -83,7 +87,7 @@ class Configuration:
 
 def _draw_optimizer(kind: str, random: np.random.Generator) -> dict[str, Any]:
     decays: dict[str, Any] = {}
-    if random.uniform() < 0.3 and kind != "AdamW":
+    if random.uniform() < 0.3 and kind not in ("AdamW", *OF_ONE_OUTPUT):
         decays["weight_decay"] = float(random.uniform(0.001, 0.05))
     if random.uniform() < 0.3:
         decays["decoupled_weight_decay"] = float(random.uniform(0.001, 0.05))
@@ -101,9 +105,64 @@ def _draw_optimizer(kind: str, random: np.random.Generator) -> dict[str, Any]:
         case "Adam" | "AdamW":
             betas = {"beta1": 0.9, "beta2": float(random.choice([0.99, 0.999])), "epsilon": 1e-6}
             return {"name": kind, "step_size": step_size / 5} | betas | decays
+        case "HypergradientDescent":
+            return _draw_hypergradient(step_size, random) | decays
+        case "MetaOptimize":
+            return _draw_meta_optimize(step_size, random)
+        case "ObGD" | "AdaptiveObGD" | "Intentional":
+            return _draw_of_one_output(kind, random) | (decays if kind != "Intentional" else {})
+        case "UPGD":
+            scope = {"scope": str(random.choice(["global", "local"])), "noise": 0.0}
+            decay = {"utility_decay": float(random.choice([0.9, 0.99]))}
+            corrected = {"corrected_max": bool(random.integers(2))}
+            return {"name": "UPGD", "step_size": step_size} | scope | decay | corrected | decays
     sensitivity = str(random.choice(["diagonal", "exact"]))
     theta = {"meta_step_size": float(random.uniform(0.001, 0.02)), "sensitivity": sensitivity}
-    return {"name": "IDBD", "step_size": step_size} | theta | decays
+    if kind == "Autostep":
+        # the upper end makes a unit's step sizes overshoot
+        theta["tau"] = float(10 ** random.uniform(1.5, 4))
+        step_size *= float(random.choice([1.0, 10.0]))
+    return {"name": kind, "step_size": step_size} | theta | decays
+
+
+def _draw_hypergradient(step_size: float, random: np.random.Generator) -> dict[str, Any]:
+    theta = {"meta_step_size": float(10 ** random.uniform(-6, -4))}
+    base = {"per_weight": bool(random.integers(2)), "base": "adam", "epsilon": 1e-6}
+    if random.integers(2):
+        base |= {"base": "sgd", "momentum": float(random.choice([0.0, 0.5]))}
+        del base["epsilon"]
+    else:
+        step_size /= 5
+    return {"name": "HypergradientDescent", "step_size": step_size} | theta | base
+
+
+def _draw_meta_optimize(step_size: float, random: np.random.Generator) -> dict[str, Any]:
+    base = str(random.choice(["SGD", "SGDm", "RMSProp", "AdamW", "Lion"]))
+    return {
+        "name": "MetaOptimize",
+        "base": base,
+        "meta": str(random.choice(["SGD", "RMSProp", "Adam", "Lion"])),
+        "blocks": str(random.choice(["scalar", "layerwise", "weightwise"])),
+        "step_size": step_size / (1 if base in ("SGD", "SGDm") else 10),
+        "meta_step_size": float(random.uniform(0.001, 0.01)),
+        "discount": float(random.choice([0.9, 0.99])),
+        "weight_decay": float(random.choice([0.0, 0.01])),
+    }
+
+
+def _draw_of_one_output(kind: str, random: np.random.Generator) -> dict[str, Any]:
+    traces = {"discount": 0.9, "trace_decay": float(random.choice([0.0, 0.3, 0.8]))}
+    if kind == "Intentional":
+        others = {
+            "fraction": float(random.uniform(0.05, 0.5)),
+            "clip": float(random.choice([1.0, 20.0])),
+            "clip_decay": 0.9,
+            "norm_decay": 0.9,
+            "normalize_td_error": bool(random.integers(2)),
+        }
+    else:
+        others = {"step_size": float(random.choice([0.01, 1.0])), "kappa": 2.0}
+    return {"name": kind} | traces | others
 
 
 def _draw_plasticity(random: np.random.Generator, hidden: bool) -> list[dict[str, Any]]:
@@ -130,13 +189,14 @@ def _draw_plasticity(random: np.random.Generator, hidden: bool) -> list[dict[str
 
 def draw(optimizer: str, random: np.random.Generator) -> Configuration:
     """One configuration, not yet known to be well-conditioned."""
-    loss = str(random.choice(list(reference.LOSSES)))
+    single = optimizer in OF_ONE_OUTPUT
+    loss = "squared_error" if single else str(random.choice(list(reference.LOSSES)))
     # Of two units layer norm leaves little but rounding errors.
     hidden = [int(n) for n in random.integers(3, 20, size=random.integers(0, 4))]
     network: dict[str, Any] = {
         "inputs": int(random.integers(2, 20)),
         "hidden": hidden,
-        "outputs": int(random.integers(2 if loss == "cross_entropy" else 1, 13)),
+        "outputs": int(random.integers(2 if loss == "cross_entropy" else 1, 2 if single else 13)),
         "activation": str(random.choice(ACTIVATIONS)),
         "bias": bool(random.uniform() < 0.75),
         "layer_norm": bool(random.uniform() < 0.3),

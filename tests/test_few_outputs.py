@@ -18,7 +18,13 @@ OPTIMIZERS: list[dict[str, Any]] = [
     {"name": "Adam", "step_size": 0.003, "epsilon": 1e-6},
     {"name": "IDBD", "step_size": 0.02, "meta_step_size": 0.01},
     {"name": "IDBD", "step_size": 0.02, "meta_step_size": 0.01, "sensitivity": "exact"},
-]
+    {"name": "Autostep", "step_size": 0.1, "meta_step_size": 0.01, "tau": 100.0},
+    {"name": "HypergradientDescent", "step_size": 0.01, "meta_step_size": 1e-5, "momentum": 0.5},
+    {"name": "MetaOptimize", "base": "SGD", "meta": "RMSProp", "blocks": "layerwise",
+     "step_size": 0.01, "meta_step_size": 0.001, "discount": 0.9},
+    {"name": "UPGD", "step_size": 0.02, "utility_decay": 0.9, "noise": 0.0},
+    {"name": "UPGD", "step_size": 0.02, "utility_decay": 0.9, "noise": 0.0, "scope": "local"},
+]  # fmt: skip
 NETWORKS: list[dict[str, Any]] = [
     {"inputs": 200, "hidden": [], "outputs": 1},
     {"inputs": 201, "hidden": [], "outputs": 1, "bias": False},

@@ -92,7 +92,13 @@ RULES: list[dict[str, Any]] = [
     *OPTIMIZERS,
     {"name": "IDBD", "step_size": 0.03, "meta_step_size": 0.02},
     {"name": "IDBD", "step_size": 0.03, "meta_step_size": 0.02, "sensitivity": "exact"},
-]
+    {"name": "Autostep", "step_size": 0.3, "meta_step_size": 0.01, "tau": 100.0},
+    {"name": "HypergradientDescent", "step_size": 0.03, "meta_step_size": 1e-4, "momentum": 0.5},
+    {"name": "MetaOptimize", "base": "SGD", "meta": "RMSProp", "blocks": "layerwise",
+     "step_size": 0.03, "meta_step_size": 0.001, "discount": 0.9},
+    {"name": "UPGD", "step_size": 0.03, "utility_decay": 0.9, "noise": 0.0},
+    {"name": "UPGD", "step_size": 0.03, "utility_decay": 0.9, "noise": 0.0, "scope": "local"},
+]  # fmt: skip
 CONTINUAL_BACKPROP = {
     "name": "ContinualBackprop", "replacement_rate": 0.0173, "maturity": 4, "decay": 0.9,
 }  # fmt: skip
@@ -140,6 +146,15 @@ def test_agrees_with_the_reference(optimizer: dict[str, Any], methods: str, outp
     assert learner.steps == truth.steps == UPDATES * EXAMPLES
     assert bool(truth.utilities) == (sum(truth.replacements) > 0), "a run without a regeneration"
     report.check()
+
+
+@pytest.mark.parametrize("name", ["ObGD", "AdaptiveObGD", "Intentional"])
+def test_rules_that_multiply_traces_by_one_error_refuse(name: str) -> None:
+    learner = learner_of(PLAIN | {"outputs": 1}, "squared_error", {"name": name}, [])
+    before = learner.state_hash()
+    with pytest.raises(ValueError, match=f"step_minibatch: {name} .* use step or step_many"):
+        learner.step_minibatch(np.ones((2, 9)), np.ones(2))
+    assert learner.state_hash() == before
 
 
 @pytest.mark.parametrize("optimizer", RULES, ids=lambda rule: "-".join(map(str, rule.values())))

@@ -46,5 +46,5 @@ def test_a_docstring_has_the_equation_the_arguments_and_the_source(name: str) ->
     rule = getattr(sdl.optim, name)
     text = inspect.getdoc(rule)
     assert text is not None and "w " in text and "Source: " in text and "Cost: " in text
-    for argument in rule._table[5]:
-        assert f"{argument[0]} (" in text, argument[0]
+    for argument in (*rule._table["hypers"], *rule._table["options"]):
+        assert f"{argument['name']} (" in text, argument["name"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import pickle
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import streamdl as sdl
-from learners import INPUTS, NETWORKS, PLASTICITY, TABLE, Case
+from learners import INPUTS, NETWORKS, OPTIMIZERS, PLASTICITY, TABLE, Case
 
 STEPS = 60
 each_learner = pytest.mark.parametrize("case", TABLE, ids=str)
@@ -230,9 +231,32 @@ def test_a_write_and_a_rejected_example_leave_what_was_written(case: Case) -> No
 
 # (optimizer, name): read only under another setting of the same rule, or only where a weight starts.
 SILENT = {
-    ("sgd", "nesterov"), ("sgd_decay", "nesterov"), ("sgd", "momentum"), ("sgd_decay", "momentum"),
-    ("idbd", "step_size"), ("idbd_exact", "step_size"),
+    ("sgd", "nesterov"), ("sgd_decay", "nesterov"), ("upgd_local_adaptive", "corrected_max"),
+    ("upgd_local_adaptive", "protecting"), ("adaptive_obgd", "step_size"), ("meta_scalar", "discount"),
+    *itertools.product(["upgd"], ["beta1", "beta2", "epsilon"]),
+    *itertools.product(
+        ["hypergradient", "hypergradient_per_weight"], ["beta1", "beta2", "epsilon"]
+    ),
+    *itertools.product(["hypergradient_adam", "hypergradient_adam_per_weight"], ["momentum"]),
+    *itertools.product(
+        ["meta_scalar", "meta_layerwise", "meta_weightwise"],
+        ["step_size", "momentum", "normalizer", "lion_beta", "meta_momentum", "meta_normalizer",
+         "meta_lion_beta"],
+    ),
+    *(
+        (name, "step_size") for name in OPTIMIZERS
+        if name.startswith(("idbd", "autostep", "hypergradient"))
+    ),
 }  # fmt: skip
+FLAGS = ("nesterov", "corrected_max", "protecting", "normalize_td_error")
+REFUSED = {  # a value that needs other state, or that the rule has no use for
+    ("sgd", "momentum"): "build a new learner",
+    ("sgd_decay", "momentum"): "build a new learner",
+    ("upgd_local_adaptive", "noise"): "build a new learner",
+    ("adamw", "weight_decay"): "decoupled_weight_decay",
+    ("obgd", "weight_decay"): "decoupled_weight_decay",
+    ("adaptive_obgd", "weight_decay"): "decoupled_weight_decay",
+}
 
 
 NEW = {"ContinualBackprop.maturity": 2.0, "epsilon": 1e-3}
@@ -248,15 +272,11 @@ def test_a_written_hyperparameter_acts(case: Case, tmp_path: Path) -> None:
             with pytest.raises(ValueError, match=name.split(".")[-1]):
                 learner.hyperparameters[name] = bad
         assert learner.state_hash() == start.state_hash()
-        if name == "momentum" and old == 0:
-            with pytest.raises(ValueError, match="momentum"):
+        if (case.optimizer, name) in REFUSED:
+            with pytest.raises(ValueError, match=REFUSED[case.optimizer, name]):
                 learner.hyperparameters[name] = 0.5
             continue
-        if name == "weight_decay" and case.optimizer == "adamw":
-            with pytest.raises(ValueError, match="decoupled_weight_decay"):
-                learner.hyperparameters[name] = 1e-3
-            continue
-        new = 1 - old if name == "nesterov" else NEW.get(name, old * 0.75 if old else 1e-3)
+        new = 1 - old if name in FLAGS else NEW.get(name, old * 0.75 if old else 1e-3)
         learner.hyperparameters[name] = new
         assert learner.hyperparameters[name] == new
         twin = loaded_copy(learner, tmp_path / "changed")

@@ -35,7 +35,11 @@ WIDE = """
 import numpy as np, streamdl as sdl
 random = np.random.default_rng(3)
 xs = random.normal(size=(40, 400)) * (random.uniform(size=(40, 1)) < random.uniform(size=(40, 400)))
-for optimizer in (sdl.optim.SGD(0.01), sdl.optim.IDBD(0.01, 0.01), sdl.optim.Adam(1e-3)):
+for optimizer in (
+    sdl.optim.SGD(0.01), sdl.optim.IDBD(0.01, 0.01), sdl.optim.Adam(1e-3), sdl.optim.Autostep(0.1, 0.01),
+    sdl.optim.UPGD(0.01, 0.9), sdl.optim.UPGD(0.01, 0.9, scope="local"),
+    sdl.optim.MetaOptimize(1e-3), sdl.optim.HypergradientDescent(0.01, 1e-4),
+):
     for threads in (1, 2, 3, 7):
         learner = sdl.Learner(
             sdl.MLP(400, [900, 500], 10), "cross_entropy", optimizer,
@@ -56,7 +60,7 @@ def wide_hashes(isa: str) -> frozenset[str]:
 
 @pytest.mark.parametrize("isa", SETS)
 def test_every_number_of_threads_gives_the_same_bits(isa: str) -> None:
-    assert len(wide_hashes(isa)) == 3, wide_hashes(isa)  # one for each optimizer
+    assert len(wide_hashes(isa)) == 8, wide_hashes(isa)  # one for each optimizer
     assert wide_hashes(isa) == wide_hashes("scalar")
 
 
@@ -89,7 +93,10 @@ SPARSE = """
 import numpy as np, streamdl as sdl
 random = np.random.default_rng(3)
 xs = random.normal(size=(400, 300)) * (random.uniform(size=(400, 300)) < 0.02)
-for optimizer in (sdl.optim.SGD(0.01), sdl.optim.IDBD(0.01, 0.01), sdl.optim.Adam(1e-3)):
+for optimizer in (
+    sdl.optim.SGD(0.01), sdl.optim.IDBD(0.01, 0.01), sdl.optim.Adam(1e-3), sdl.optim.Autostep(0.1, 0.01),
+    sdl.optim.UPGD(0.01, 0.9), sdl.optim.HypergradientDescent(0.01, 1e-4),
+):
     for hidden, outputs in ([], 1), ([350], 6):
         learner = sdl.Learner(
             sdl.MLP(300, hidden, outputs), "huber", optimizer,
@@ -104,7 +111,7 @@ for optimizer in (sdl.optim.SGD(0.01), sdl.optim.IDBD(0.01, 0.01), sdl.optim.Ada
 def test_few_active_sources_give_the_same_bits() -> None:
     done = [python(SPARSE, isa) for isa in SETS]
     assert [d.returncode for d in done] == [0] * len(SETS), done[0].stderr
-    assert len(set(done[0].stdout.splitlines())) == 6
+    assert len(set(done[0].stdout.splitlines())) == 12
     assert len({d.stdout for d in done}) == 1, [d.stdout for d in done]
 
 
@@ -182,6 +189,10 @@ for name, optimizer in {
     "slow idbd": sdl.optim.IDBD(0.01, 1e-3), "idbd": sdl.optim.IDBD(0.01, 0.05),
     "wild idbd": sdl.optim.IDBD(0.3, 1.0), "decaying idbd": sdl.optim.IDBD(0.01, 0.05, weight_decay=1e-3),
     "decaying momentum": sdl.optim.SGD(0.01, momentum=0.9, weight_decay=1e-3),
+    "autostep": sdl.optim.Autostep(0.05, 0.01), "hypergradient": sdl.optim.HypergradientDescent(0.01, 1e-3),
+    "upgd": sdl.optim.UPGD(0.01), "local upgd": sdl.optim.UPGD(0.01, scope="local", adaptive=True),
+    "meta": sdl.optim.MetaOptimize(base="SGDm", meta="Adam", blocks="layerwise"),
+    "meta per weight": sdl.optim.MetaOptimize(base="AdamW", meta="RMSProp", blocks="weightwise"),
 }.items():
     for dtype in ("float32", "float64"):
         learner = sdl.Learner(
@@ -190,7 +201,7 @@ for name, optimizer in {
         )
         rejected = 0
         for i, (x, y) in enumerate(zip(xs, ys)):
-            if i % 500 == 499:  # with decay every value is looked at, and no bound is followed
+            if i % 500 == 499 and "meta" not in name:  # with decay every value is looked at, and no bound is followed
                 learner.hyperparameters["weight_decay"] = 0.0 if i % 1000 < 500 else 1e-3
             try:
                 learner.step(x, y)
@@ -204,5 +215,5 @@ for name, optimizer in {
 def test_spikes_up_to_overflow_end_with_the_bits_of_the_scalar_set(isa: str) -> None:
     done, plain = python(SPIKES, isa), python(SPIKES, "scalar")
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 18
+    assert len(done.stdout.splitlines()) == 30
     assert done.stdout == plain.stdout

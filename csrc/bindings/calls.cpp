@@ -281,6 +281,11 @@ nb::object step_many(PyLearner& p, nb::handle xs, nb::handle ys, bool want_outpu
 }
 
 double step_minibatch(PyLearner& p, nb::handle xs, nb::handle ys) {
+  const RuleInfo& rule = p.learner->plan().rule;
+  if (rule.descends_output)
+    throw nb::value_error((std::string("step_minibatch: ") + rule.name +
+                           " multiplies its traces by the error of one example; use step or step_many")
+                              .c_str());
   return p.twice ? step_minibatch_as<double>(p, xs, ys) : step_minibatch_as<float>(p, xs, ys);
 }
 

@@ -27,6 +27,7 @@ nb::object output_view(PyLearner& p, nb::handle self) {
   return nb::cast(nb::ndarray<nb::numpy, const float>(p.as<float>().output(), 1, &n, self));
 }
 
+// The table of every update rule, as dictionaries; rules of one name are one class.
 nb::list rules() {
   nb::list list;
   std::map<std::string, bool> seen;
@@ -34,15 +35,31 @@ nb::list rules() {
     using Rule = decltype(rule);
     if (seen[Rule::description.name]) return;
     seen[Rule::description.name] = true;
-    nb::list hypers;
+    nb::list hypers, options;
     for (const auto& h : Rule::hypers) hypers.append(row_of(h, h.standard));
-    for (const auto& h : base::kCommonHyperParameters)
-      hypers.append(row_of(h, h.name == std::string_view("decoupled_weight_decay")
-                                  ? base::standard_decoupled_weight_decay<Rule>()
-                                  : h.standard));
-    list.append(nb::make_tuple(Rule::description.name, Rule::description.title, Rule::description.equation,
-                               Rule::description.source, Rule::description.cost, hypers, Rule::uses_sensitivity,
-                               Rule::description.no_weight_decay));
+    if (Rule::takes_decays) {
+      hypers.append(row_of(base::kCommonHyperParameters[0], 0));
+      hypers.append(row_of(base::kCommonHyperParameters[1], Rule::decoupled_weight_decay));
+    }
+    for (int i = 0; i < Rule::option_count; ++i) {
+      nb::dict d;
+      d["name"] = Rule::options[i].name;
+      d["choices"] = nb::str(Rule::options[i].choices).attr("split")();
+      d["standard"] = Rule::options[i].standard;
+      d["meaning"] = Rule::options[i].meaning;
+      options.append(d);
+    }
+    nb::dict d;
+    d["name"] = Rule::description.name;
+    d["title"] = Rule::description.title;
+    d["equation"] = Rule::description.equation;
+    d["source"] = Rule::description.source;
+    d["cost"] = Rule::description.cost;
+    d["no_weight_decay"] = Rule::description.no_weight_decay ? nb::cast(Rule::description.no_weight_decay) : nb::none();
+    d["hypers"] = hypers;
+    d["options"] = options;
+    d["uses_sensitivity"] = Rule::uses_sensitivity;
+    list.append(d);
   };
 #define STREAMDL_DESCRIBE(Rule) describe(base::Rule{});
   STREAMDL_OPTIMIZERS(STREAMDL_DESCRIBE)

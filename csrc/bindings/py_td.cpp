@@ -264,8 +264,15 @@ nb::list rules() {
     using Rule = decltype(rule);
     nb::list hypers;
     for (const auto& h : Rule::hypers) hypers.append(row_of(h, h.standard));
-    list.append(nb::make_tuple(Rule::description.name, Rule::description.title, Rule::description.equation,
-                               Rule::description.source, Rule::description.cost, hypers, Rule::has_gradient));
+    nb::dict d;
+    d["name"] = Rule::description.name;
+    d["title"] = Rule::description.title;
+    d["equation"] = Rule::description.equation;
+    d["source"] = Rule::description.source;
+    d["cost"] = Rule::description.cost;
+    d["hypers"] = hypers;
+    d["has_gradient"] = Rule::has_gradient;
+    list.append(d);
   };
 #define STREAMDL_DESCRIBE(Rule) describe(base::Rule{});
   STREAMDL_TD_RULES(STREAMDL_DESCRIBE)

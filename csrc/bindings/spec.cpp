@@ -73,7 +73,7 @@ Spec spec_from(const nb::dict& d) {
   s.loss = (Loss)position(loss_names(), get<std::string>(d, "loss"), "loss");
   const nb::dict optimizer = get<nb::dict>(d, "optimizer");
   s.optimizer = {get<std::string>(optimizer, "name"), get<std::vector<double>>(optimizer, "hyper"),
-                 get<bool>(optimizer, "exact_sensitivity")};
+                 get<std::vector<std::string>>(optimizer, "options"), get<bool>(optimizer, "exact_sensitivity")};
   for (nb::handle item : get<nb::list>(d, "plasticity")) {
     const nb::dict p = nb::cast<nb::dict>(item);
     PlasticitySpec q{};

@@ -7,9 +7,18 @@
 
 namespace streamdl {
 
-inline nanobind::tuple row_of(const base::HyperParameter& h, double standard) {
-  return nanobind::make_tuple(h.name, standard, h.low, h.high, h.low_open, h.high_open, h.letter, h.meaning,
-                              h.kind == base::HyperParameter::Kind::flag);
+inline nanobind::dict row_of(const base::HyperParameter& h, double standard) {
+  nanobind::dict d;
+  d["name"] = h.name;
+  d["standard"] = standard;
+  d["low"] = h.low;
+  d["high"] = h.high;
+  d["low_open"] = h.low_open;
+  d["high_open"] = h.high_open;
+  d["letter"] = h.letter;
+  d["meaning"] = h.meaning;
+  d["is_flag"] = h.kind == base::HyperParameter::Kind::flag;
+  return d;
 }
 
 }  // namespace streamdl

@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "rules/conclusion.h"
+
 namespace streamdl {
 
 enum class Activation { linear, relu, leaky_relu, elu, gelu, silu, tanh, sigmoid, softplus, count };
@@ -31,6 +33,7 @@ inline constexpr int kMaxHypers = 16;
 inline constexpr int kMaxClocks = 2;
 inline constexpr size_t kAlignment = 64;
 inline constexpr int kRowsBehind = 8;
+inline constexpr int kFewOutputs = 8;  // a layer by output has at most so many
 constexpr int spare_row(int inputs) { return inputs + 1; }
 
 // Lanes of one vector: 16 floats or 8 doubles.
@@ -78,6 +81,16 @@ struct UpdateArgs {
   T* outgoing_sum;                         // (inputs) sum of |w| after the update
   T* incoming_change;                      // (columns) accumulates |w after| - |w before|
   const double* hyper;                     // of the rule, then the common ones
+  const int* options;                      // of the rule
+  const double* shared;                    // what the weights share,
+  const double* bias_shared;               // and the biases; see Scope::array
+  T error;                                 // the target minus the output
+  T* row_sums[kMaxSums];                   // (inputs) what each row contributes to the rule's sums,
+  T bias_sums[kMaxSums];                   // out: and the biases; Scope::unit: those that count apart
+  T* unit_sums;                            // (columns) Scope::unit: accumulates contributions per output
+  const T* unit_factors;                   // (columns) Scope::unit: what became of the sums,
+  T bias_factor;                           // and of the biases that count apart
+  const uint32_t* noise;                   // counter and key of the draws, their first word counting from here
   Level level;                             // not near: prefetch the next rows
   int inputs;                              // by output: the length of a vector of weights,
   ptrdiff_t output_stride;                 // the distance to the next,
@@ -98,6 +111,15 @@ struct StoredUpdateArgs {
   const T* row_correction;  // (clocks) of the source unit, or null
   const T* column_correction[kMaxClocks];
   const double* hyper;
+  const int* options;
+  const double* shared;
+  T error;
+  T sums[kMaxSums];       // out: what the row contributes to the rule's sums
+  T* unit_sums;           // (columns) Scope::unit: accumulates contributions, if each is of another unit
+  const T* unit_factors;  // (columns), or null for
+  T unit_factor;          // one of all
+  const uint32_t* noise;
+  uint32_t first_draw;
   T largest;
   uint64_t cancelled;
 };
@@ -129,6 +151,15 @@ enum UpdateMode : unsigned {
 
 template <class T>
 struct RuleKernels {
+  // The pass that measures, for rules with Sums::before; it computes input_delta (and input_sensitivity), too.
+  void (*measure)(UpdateArgs<T>&);
+  void (*measure_by_output)(UpdateArgs<T>&);
+  void (*measure_stored)(StoredUpdateArgs<T>&);
+  void (*begin)(double* shared, const double* hyper, double t);  // of each update, where the rule has one
+  void (*conclude)(const Conclusion&);
+  // Scope::unit: factors of n sums; false where all are 1.
+  bool (*conclude_units)(const T* sums, T* factors, int n, const double* shared);
+
   void (*update[kUpdateModes])(UpdateArgs<T>&);
   void (*update_by_output[kUpdateModes])(UpdateArgs<T>&);  // see Dense::by_output
   void (*update_stored[2])(StoredUpdateArgs<T>&);          // [with decay]

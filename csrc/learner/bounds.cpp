@@ -29,7 +29,7 @@ void LearnerOf<T>::measure_bounds(int l) {
       most = std::max(most, kernels_.largest(vector(d, i) + f * d.columns, d.columns));
     b.most[f] = most;
   }
-  if (plan_->field_count) b.most[0] = std::min<double>(2 * b.most[0], std::numeric_limits<T>::max());
+  if (plan_->rule.field_count) b.most[0] = std::min<double>(2 * b.most[0], std::numeric_limits<T>::max());
   b.measured = steps();
 }
 
@@ -41,7 +41,7 @@ void LearnerOf<T>::widen_bounds(int l, T weight) {
     most[0] = std::abs(weight);
     allowed_ = 0;
   }
-  for (int f = 0; f < plan_->field_count; ++f) most[f + 1] = std::max(most[f + 1], (double)start_value(f));
+  for (int f = 0; f < plan_->rule.field_count; ++f) most[f + 1] = std::max(most[f + 1], (double)start_value(f));
 }
 
 // Whether this example's update of layer l is known beforehand to stay within bounds, which then include it.
@@ -60,11 +60,12 @@ bool LearnerOf<T>::extend_bounds(int l) {
   const int padded = plan_->boundaries[l + 1].padded;
   const T* sensitivity = calls_[l].update.sensitivity;
   Bounds& b = bounds_[l];
-  const auto bound = kernels_.rules[plan_->rule].bound;
+  const auto bound = kernels_.rules[plan_->rule.index].bound;
   const double x = std::max(1.0, (double)scratch_[l].emitted.largest);
   const double gradient = x * kernels_.largest(scratch_[l + 1].delta, padded);
-  if (plan_->uses_sensitivity && !(kernels_.all_finite(sensitivity, padded) &&
-                                   x * x * std::max(1.0, (double)kernels_.largest(sensitivity, padded)) < base::kSmall))
+  if (plan_->rule.uses_sensitivity &&
+      !(kernels_.all_finite(sensitivity, padded) &&
+        x * x * std::max(1.0, (double)kernels_.largest(sensitivity, padded)) < base::kSmall))
     return false;
   if (bound(b.most.data(), gradient, hyper())) return true;
   if (steps() < b.measured + kRest) return false;
@@ -101,14 +102,14 @@ bool LearnerOf<T>::allow(T largest_delta, bool ahead) {
     delta *= c.amplifies;
     if (c.normalizes) delta *= norms_amplify(l + 1);
     const double gradient = delta * std::max(1.0, (double)cap(scratch_[l].emitted.largest));
-    c.largest_weight = (bounds_[l].most[0] + examples * reach_.moves * gradient) * decay;
+    c.largest_weight = (bounds_[l].most[0] + examples * (reach_.moves * gradient + reach_.noise)) * decay;
     delta *= c.largest_weight * scratch_[l + 1].units;
     most += gradient + c.largest_weight;  // not finite where one of them is not
   }
   if (calls_[0].propagates) most += delta;
   if (!(most < (sizeof(T) == 4 ? 1e30 : 1e290))) return false;
   for (size_t l = 0; l < calls_.size(); ++l) {
-    if (!plan_->field_count) bounds_[l].most[0] = calls_[l].largest_weight;
+    if (!plan_->rule.field_count) bounds_[l].most[0] = calls_[l].largest_weight;
     calls_[l].largest_input = cap(scratch_[l].emitted.largest);
   }
   largest_delta_ = cap(largest_delta);
@@ -139,8 +140,9 @@ bool LearnerOf<T>::probe() {
     if (!kernels_.all_finite(scratch_[b].delta, plan_->boundaries[b].padded)) return false;
     const double gradient = delta * std::max(1.0, (double)scratch_[b - 1].emitted.largest);
     const double most = std::numeric_limits<T>::max() / 4;
-    const double decay = hyper()[0] * (hyper()[plan_->rule_hypers] + hyper()[plan_->rule_hypers + 1]);
-    if (!(gradient < most) || !(hyper()[0] * gradient + (1 + decay) * bounds_[b - 1].most[0] < most)) return false;
+    const double decay = hyper()[0] * decay_rate();
+    if (!(gradient < most) || !(hyper()[0] * gradient + reach_.noise + (1 + decay) * bounds_[b - 1].most[0] < most))
+      return false;
     if (b > 1) read_back(b, false);
   }
   return true;

@@ -19,13 +19,6 @@ std::unique_ptr<Learner> Learner::build(std::shared_ptr<const Plan> plan) {
   return std::make_unique<LearnerOf<float>>(std::move(plan));
 }
 
-std::string Learner::check_hyper(size_t index, double value) const {
-  const std::string wrong = plan_->check_hyper(index, value);
-  if (wrong.empty() && plan_->hyper_names[index].name == "momentum" && (value == 0) != (hyper()[index] == 0))
-    return "momentum: 0 and other values need different state; build a new learner";
-  return wrong;
-}
-
 //---------------------------------------------------------------------------- building
 
 template <class T>
@@ -46,11 +39,15 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan) : Learner(std::move(pl
       const bool affine = op.parameter >= 0;
       for (auto* list : {&s.gain_gradient, &s.shift_gradient, &s.gain_sensitivity, &s.shift_sensitivity})
         list->push_back(affine ? allocate(b.padded) : nullptr);
+      for (auto* list : {&s.affine_sums, &s.affine_factors})
+        list->push_back(affine && sums_units() ? allocate(b.padded) : nullptr);
       s.inverse_deviation.push_back(T(0));
     }
     for (T** vector : {&s.delta, &s.sensitivity, &s.outgoing_sum, &s.incoming_change, &s.exact, &s.magnitude, &s.mean,
                        &s.decay_correction})
       *vector = allocate(room);
+    for (T*& sums : s.row_sums) sums = plan_->rule.sums.count ? allocate(room) : nullptr;
+    for (T** vector : {&s.unit_sums, &s.unit_factors}) *vector = sums_units() ? allocate(room) : nullptr;
     for (T*& correction : s.correction) {
       correction = allocate(b.padded);
       std::fill(correction, correction + b.padded, T(1));
@@ -74,17 +71,20 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan) : Learner(std::move(pl
   for (const Dense& d : plan_->dense) most = std::max(most, d.inputs + 1);
   for (std::vector<double>& numbers : drawn_) numbers.resize(most);
   calls_.resize(plan_->dense.size());
-  bounds_.resize(plan_->dense.size(), Bounds{std::vector<double>(1 + plan_->field_count)});
+  bounds_.resize(plan_->dense.size(), Bounds{std::vector<double>(1 + plan_->rule.field_count)});
   gradients_.resize(plan_->dense.size());
   sensitivities_.resize(plan_->dense.size());
   for (const Boundary& b : plan_->boundaries) chosen_.emplace_back().reserve(b.units);
+  sums_.resize(plan_->array_names.size());
+  factors_.resize(plan_->array_names.size());
   prepare_sharing();
   initialize();
 }
 
 template <class T>
-bool LearnerOf<T>::decays() const {
-  return hyper()[plan_->rule_hypers] != 0 || hyper()[plan_->rule_hypers + 1] != 0;
+double LearnerOf<T>::decay_rate() const {
+  const double* common = hyper() + plan_->rule.hypers;
+  return plan_->rule.common_hypers ? common[0] + common[1] : 0;
 }
 
 template <class T>
@@ -200,7 +200,7 @@ template <class T>
 LossResult<T> LearnerOf<T>::lose(const Target<T>& y) {
   Scratch& s = scratch_.back();
   return kernels_.loss[(int)plan_->spec.loss](s.out, y.values, (int)y.label, s.units, s.delta,
-                                              plan_->uses_sensitivity ? s.sensitivity : nullptr);
+                                              plan_->rule.uses_sensitivity ? s.sensitivity : nullptr);
 }
 
 // Checks the target and computes the loss, delta and curvature of the outputs.
@@ -287,10 +287,7 @@ void LearnerOf<T>::back_ops(int b, bool sensitivities, bool parameters) {
         kernels_.normalize_back(normalized, s.inverse_deviation[i], s.delta, s.delta, sensitivity, sensitivity, n);
         if (op.parameter >= 0 && parameters) {  // z is not needed any more: it becomes the gradient
           kernels_.multiply(s.shift_gradient[i], s.gain_gradient[i], s.gain_gradient[i], n);
-          if (!minibatch_) {
-            update_stored(block_->at<T>(op.gain), boundary.padded, s.gain_gradient[i], s.gain_sensitivity[i], b);
-            update_stored(block_->at<T>(op.shift), boundary.padded, s.shift_gradient[i], s.shift_sensitivity[i], b);
-          }
+          if (!minibatch_) update_affine(b, i);
         }
         break;
       }
@@ -299,26 +296,41 @@ void LearnerOf<T>::back_ops(int b, bool sensitivities, bool parameters) {
   }
 }
 
+// The gain and shift of a layer norm, from their gradients; or what they contribute to the rule's sums.
 template <class T>
-void LearnerOf<T>::update_stored(T* weights, int columns, const T* gradient, const T* sensitivity, int b) {
-  StoredUpdateArgs<T> a{};
-  a.weights = weights;
-  a.columns = a.used = columns;
-  a.gradient = gradient;
-  a.sensitivity = plan_->uses_sensitivity ? sensitivity : nullptr;
-  for (int k = 0; k < plan_->clock_count; ++k) a.column_correction[k] = scratch_[b].correction[k];
-  a.hyper = hyper();
-  kernels_.rules[plan_->rule].update_stored[decays()](a);
-  cancelled_ += a.cancelled;
+void LearnerOf<T>::update_affine(int b, size_t op) {
+  const UnitOp& norm = plan_->boundaries[b].ops[op];
+  const Scratch& s = scratch_[b];
+  const int padded = plan_->boundaries[b].padded;
+  const base::Sums& sums = plan_->rule.sums;
+  const bool together = sums_units() && !sums.biases_apart;
+  if (measuring_ && together) std::fill(s.affine_sums[op], s.affine_sums[op] + padded, T(0));
+  for (int shift = 0; shift < 2; ++shift) {
+    StoredUpdateArgs<T> a = stored(norm.array + shift);
+    a.weights = block_->at<T>(shift ? norm.shift : norm.gain);
+    a.columns = padded;
+    a.used = s.units;
+    a.gradient = shift ? s.shift_gradient[op] : s.gain_gradient[op];
+    if (plan_->rule.uses_sensitivity) a.sensitivity = shift ? s.shift_sensitivity[op] : s.gain_sensitivity[op];
+    for (int k = 0; k < plan_->rule.clock_count; ++k) a.column_correction[k] = s.correction[k];
+    if (together) a.unit_sums = s.affine_sums[op], a.unit_factors = s.affine_factors[op];
+    uint32_t noise[6];
+    start_noise(noise, (uint32_t)(norm.parameter * 2 + shift + 1) << 12);
+    a.noise = noise;
+    step_stored(a, norm.array + shift);
+  }
+  if (measuring_ && together)
+    kernels_.rules[plan_->rule.index].conclude_units(s.affine_sums[op], s.affine_factors[op], s.units,
+                                                     shared_of(norm.array));
 }
 
 // beta^t of every unit, and the bias corrections 1 / (1 - beta^t).
 template <class T>
 void LearnerOf<T>::tick() {
   for (size_t b = 0; b < plan_->boundaries.size(); ++b)
-    for (int c = 0; c < plan_->clock_count; ++c) {
+    for (int c = 0; c < plan_->rule.clock_count; ++c) {
       double* power = block_->at<double>(plan_->boundaries[b].clock[c]);
-      const double beta = hyper()[plan_->clocks[c]];
+      const double beta = hyper()[plan_->rule.clocks[c]];
       for (int k = 0; k < plan_->boundaries[b].units; ++k) {
         power[k] *= beta;
         scratch_[b].correction[c][k] = (T)(1 / (1 - power[k]));
@@ -357,9 +369,10 @@ template <class T>
 void LearnerOf<T>::prepare() {
   prepared_ = true;
   prepare_plasticity();
-  const bool decay = decays(), rest = plan_->silent_rows_rest && !decay;
-  const double step_size = hyper()[0], *common = hyper() + plan_->rule_hypers;
-  reach_ = {1 + step_size * (common[0] + common[1]), plan_->field_count ? 0 : step_size, !plan_->field_count};
+  const bool decay = decays(), rest = plan_->rule.silent_rows_rest && !decay;
+  const double step_size = hyper()[0], most_normal = 6;
+  reach_ = {1 + step_size * decay_rate(), plan_->rule.field_count ? 0 : step_size,
+            plan_->rule.uses_noise ? step_size * hyper()[1] * most_normal : 0, !plan_->rule.field_count};
   allowed_ = 0;
   for (size_t l = 0; l < calls_.size(); ++l) {
     const Dense& d = plan_->dense[l];
@@ -394,7 +407,7 @@ void LearnerOf<T>::prepare() {
     call.back = !call.straight && above.size() == 1 && above[0].spec.kind == LayerSpec::Kind::activation
                     ? kernels_.activate_back[(int)above[0].spec.activation]
                     : nullptr;
-    call.curved = plan_->uses_sensitivity ? out.sensitivity : nullptr;
+    call.curved = plan_->rule.uses_sensitivity ? out.sensitivity : nullptr;
     call.amplifies = 1;
     call.normalizes = false;
     for (const UnitOp& op : above) {
@@ -409,11 +422,12 @@ void LearnerOf<T>::prepare() {
       if (l > 0 && u != Utility::adaptation && u != Utility::feature_by_input) mode |= kOutgoingSums;
       if (call.incoming) mode |= kIncomingSums;
     }
-    const auto& rule = kernels_.rules[plan_->rule];
+    const auto& rule = kernels_.rules[plan_->rule.index];
     const auto& update = d.by_output ? rule.update_by_output : rule.update;
     call.run = update[mode];
-    call.plain = !plan_->field_count && !pool_ && !call.incoming;
-    call.run_bounded = plan_->field_count ? update[mode | kBounded] : nullptr;
+    call.plain = !plan_->rule.field_count && !pool_ && !call.incoming;
+    call.run_bounded = update[mode | kBounded];
+    call.moves_silent = false;
     UpdateArgs<T>& a = call.update = {};
     a.weights = vector(d, 0);
     a.row_stride = (ptrdiff_t)d.row_stride;
@@ -424,7 +438,7 @@ void LearnerOf<T>::prepare() {
     a.x = in.values.back();
     a.delta = out.delta;
     a.sensitivity = plan_->spec.optimizer.exact_sensitivity ? out.exact : out.sensitivity;
-    for (int k = 0; k < plan_->clock_count; ++k) {
+    for (int k = 0; k < plan_->rule.clock_count; ++k) {
       a.row_correction[k] = in.correction[k];
       a.column_correction[k] = out.correction[k];
     }
@@ -432,7 +446,14 @@ void LearnerOf<T>::prepare() {
     a.input_sensitivity = in.sensitivity;
     a.outgoing_sum = in.outgoing_sum;
     a.incoming_change = out.incoming_change;
+    for (int k = 0; k < kMaxSums; ++k) a.row_sums[k] = in.row_sums[k];
+    a.unit_sums = out.unit_sums;
+    a.unit_factors = out.unit_factors;
     a.hyper = hyper();
+    a.options = plan_->options.data();
+    a.shared = shared_of(d.array);
+    a.bias_shared = d.has_bias ? shared_of(d.array + 1) : nullptr;
+    a.noise = call.noise;
     a.level = call.level = d.level;
     a.inputs = d.inputs;
     a.output_stride = (ptrdiff_t)d.output_stride;
@@ -443,7 +464,7 @@ void LearnerOf<T>::prepare() {
 template <class T>
 void LearnerOf<T>::clear_deltas(Scratch& s) const {
   for (int i = 0; i < s.units; i += kLanes<T>) std::memset(s.delta + i, 0, 64);
-  for (int i = 0; plan_->uses_sensitivity && i < s.units; i += kLanes<T>) std::memset(s.sensitivity + i, 0, 64);
+  for (int i = 0; plan_->rule.uses_sensitivity && i < s.units; i += kLanes<T>) std::memset(s.sensitivity + i, 0, 64);
 }
 
 template <class T>
@@ -453,19 +474,20 @@ void LearnerOf<T>::update_dense(int l) {
   Scratch& out = scratch_[l + 1];
   UpdateArgs<T>& a = call.update;
   const int count = a.row_count;
+  const int32_t* const rows = a.rows;
   double& most = bounds_[l].most[0];
   a.limit = (T)most;
   a.largest = T(0);
   a.cancelled = 0;
   if (!call.incoming) {
-    const auto run = plan_->field_count && within_bounds(l) ? call.run_bounded : call.run;
+    const auto run = plan_->rule.field_count && within_bounds(l) ? call.run_bounded : call.run;
     if (pool_) share_update(call, run, a);
     else run(a);
   } else {
     // Incoming sums add up over fixed tiles of rows, so that no split of the rows changes a bit.
     T* sum = block_->at<T>(plan_->hidden[l].incoming_sum);
     for (int begin = 0; begin == 0 || begin < count; begin += 256) {
-      a.rows = call.rows + begin;
+      a.rows = rows + begin;
       a.row_count = std::min(256, count - begin);
       a.bias = begin + 256 >= count ? call.bias : nullptr;
       std::fill(out.incoming_change, out.incoming_change + d.columns, T(0));
@@ -474,27 +496,39 @@ void LearnerOf<T>::update_dense(int l) {
     }
   }
   cancelled_ += a.cancelled;
+  if (plan_->rule.sums.count && !plan_->rule.sums.before) add_rows(l, rows, count);
   // Twice what was seen, so that growing weights leave the fast path only now and then.
-  if (plan_->field_count && a.largest > most) most = std::min<double>(2.0 * a.largest, std::numeric_limits<T>::max());
+  if (plan_->rule.field_count && a.largest > most)
+    most = std::min<double>(2.0 * a.largest, std::numeric_limits<T>::max());
+}
+
+// The deltas of layer l's outputs, from those of the values that they become.
+template <class T>
+void LearnerOf<T>::back_to(int l) {
+  Call& c = calls_[l];
+  const Scratch& s = scratch_[l + 1];
+  if (c.back) c.back(s.values[0], s.out, s.delta, s.delta, c.curved, c.curved, s.units);
+  else if (!c.straight) back_ops(l + 1, plan_->rule.uses_sensitivity, true);
+  if (c.clears) clear_deltas(scratch_[l]);
+  c.update.rows = c.rows;
+  c.update.row_count = c.resting ? scratch_[l].count : scratch_[l].units;
+  // With gaps between the rows that are visited, they are not read as they lie.
+  if (c.level == Level::memory)
+    c.update.level = c.update.row_count > scratch_[l].units / 4 * 3 ? Level::memory : Level::far;
 }
 
 template <class T>
 void LearnerOf<T>::learn() {
-  if (plan_->clock_count) tick();
+  if (plan_->rule.clock_count) tick();
+  if (plan_->rule.shared_count || plan_->rule.sums.count || plan_->rule.uses_noise) begin_update();
+  if (plan_->rule.sums.before) return learn_in_two_passes();
   for (int l = (int)calls_.size(); l-- > 0;) {
-    Call& c = calls_[l];
-    const Scratch& s = scratch_[l + 1];
-    if (c.back) c.back(s.values[0], s.out, s.delta, s.delta, c.curved, c.curved, s.units);
-    else if (!c.straight) back_ops(l + 1, plan_->uses_sensitivity, true);
-    if (c.clears) clear_deltas(scratch_[l]);
-    c.update.row_count = c.resting ? scratch_[l].count : scratch_[l].units;
-    // With gaps between the rows that are visited, they are not read as they lie.
-    if (c.level == Level::memory)
-      c.update.level = c.update.row_count > scratch_[l].units / 4 * 3 ? Level::memory : Level::far;
-    if (c.plain) c.run(c.update);
+    back_to(l);
+    if (calls_[l].plain) calls_[l].run(calls_[l].update);
     else update_dense(l);
   }
-  if (calls_[0].propagates) back_ops(0, plan_->uses_sensitivity, true);
+  if (calls_[0].propagates) back_ops(0, plan_->rule.uses_sensitivity, true);
+  if (plan_->rule.sums.count) conclude();
 }
 
 //---------------------------------------------------------------------------- stepping
@@ -514,9 +548,10 @@ Status LearnerOf<T>::step_within(const Input<T>& x, const Target<T>& y, double* 
   LossResult<T> result;
   status = examine(y, &result);
   if (status != Status::ok) return status;
-  if (!bounded(result.largest_delta)) {
+  const T delta = plan_->rule.descends_output ? std::max(result.largest_delta, T(1)) : result.largest_delta;
+  if (!bounded(delta)) {
     measure_bounds();
-    if (!bounded(result.largest_delta)) {
+    if (!bounded(delta)) {
       measure_bounds();
       if (!probe()) return Status::overflow;
       lose(y);  // the probe used the deltas up

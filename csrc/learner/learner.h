@@ -46,7 +46,7 @@ class Learner : public Stateful {
   const std::vector<FieldEntry>& entries() const override { return plan_->entries; }
   const std::vector<Named>& hyper_names() const override { return plan_->hyper_names; }
   double* hyper() const final { return block_->at<double>(plan_->hyper); }
-  std::string check_hyper(size_t index, double value) const override;
+  std::string check_hyper(size_t index, double value) const override { return plan_->check_hyper(index, value); }
   uint64_t steps() const { return *block_->at<uint64_t>(plan_->steps); }
 
   virtual std::vector<double> utilities(int hidden) const = 0;
@@ -62,9 +62,9 @@ class Learner : public Stateful {
 };
 
 // Streams of random numbers; the top byte of the last counter word.
-enum Stream { kInitial = 1, kRegenerate = 2, kReset = 3, kDropout = 4, kPerturb = 5, kLottery = 6 };
+enum Stream { kInitial = 1, kRegenerate = 2, kReset = 3, kDropout = 4, kPerturb = 5, kLottery = 6, kNoise = 7 };
 
-// learner.cpp steps; weights.cpp, sharing.cpp, bounds.cpp and plasticity.cpp hold the other members.
+// learner.cpp steps; sums.cpp, weights.cpp, sharing.cpp, bounds.cpp and plasticity.cpp hold the other members.
 template <class T>
 class LearnerOf : public Learner {
  public:
@@ -96,8 +96,10 @@ class LearnerOf : public Learner {
   // Scratch of one boundary. `values[0]` is the pre-activation (or input), then each op's result.
   struct Scratch {
     std::vector<T*> values, gates, gain_gradient, shift_gradient, gain_sensitivity, shift_sensitivity;
+    std::vector<T*> affine_sums, affine_factors;  // of the units of affine layer norms, as unit_sums below
     std::vector<T> inverse_deviation;
     T *delta, *sensitivity, *outgoing_sum, *incoming_change, *exact, *magnitude, *mean;
+    T *row_sums[kMaxSums], *unit_sums, *unit_factors;  // of rules that add up over weights; see sums.cpp
     T* correction[kMaxClocks];
     T* decay_correction;
     int32_t *active, *all;
@@ -135,11 +137,13 @@ class LearnerOf : public Learner {
     bool straight;  // deltas pass the operations above as they are
     bool propagates, resting, clears, incoming;
     bool cut, shared = false;  // in sections of rows, among threads in this pass: see sharing.cpp
+    uint32_t noise[6];         // where this update's draws begin
+    bool moves_silent;         // a sum over a unit's weights changes silent ones, too
   };
 
-  // How far one update can take a weight: to decay |w| + moves |g|. Rules with fields say how far they move.
+  // How far one update can take a weight: to decay |w| + moves |g| + noise. Rules with fields say how far they move.
   struct Reach {
-    double decay, moves;
+    double decay, moves, noise;
     bool constant;  // and the operations between the layers stretch a delta the same in every example
   };
 
@@ -158,14 +162,15 @@ class LearnerOf : public Learner {
   T* vector(const Dense& d, int i) const { return block_->at<T>(d.weights) + i * d.vector_stride; }
   T* bias(const Dense& d) const { return vector(d, d.vectors - 1); }
   T start_value(int field) const {
-    const int start = plan_->fields[field].start;
+    const int start = plan_->rule.fields[field].start;
     return start < 0 ? T(0) : (T)hyper()[start];
   }
   // The fields of one weight return to their start values.
   void set_start(T* weight, int columns) const {
-    for (int f = 0; f < plan_->field_count; ++f) weight[(f + 1) * columns] = start_value(f);
+    for (int f = 0; f < plan_->rule.field_count; ++f) weight[(f + 1) * columns] = start_value(f);
   }
-  bool decays() const;
+  double decay_rate() const;  // of both kinds
+  bool decays() const { return decay_rate() != 0; }
   std::array<uint32_t, 2> key() const;
 
   void initialize();
@@ -203,7 +208,23 @@ class LearnerOf : public Learner {
   void share_update(const Call& call, void (*run)(UpdateArgs<T>&), UpdateArgs<T>& a);
   void clear_deltas(Scratch& s) const;
   void update_dense(int l);
-  void update_stored(T* weights, int columns, const T* gradient, const T* sensitivity, int b);
+  void back_to(int l);
+  void update_affine(int b, size_t op);
+
+  double* shared_of(int array) const;
+  void begin_update();
+  void start_noise(uint32_t* noise, uint32_t place) const;
+  StoredUpdateArgs<T> stored(int array) const;
+  void measure_dense(int l);
+  void step_stored(StoredUpdateArgs<T>& a, int array);
+  bool sums_units() const { return plan_->rule.sums.count && plan_->rule.sums.scope == base::Scope::unit; }
+  void step_vector(int l, int i);
+  void step_vectors();
+  void add_sums(int array, const T* sums);
+  void add_rows(int l, const int32_t* rows, int count);
+  bool conclude();
+  void conclude_biases_apart(int array);
+  void learn_in_two_passes();
   void refresh();
   void prepare();
   uint64_t fingerprint() const;
@@ -235,7 +256,11 @@ class LearnerOf : public Learner {
   int partial_length_ = 0;        // of one
   std::vector<Call> calls_;
   Reach reach_;
-  int allowed_ = 0;  // examples with deltas up to this one
+  T error_ = 0;                                     // the target minus the output
+  std::vector<std::array<double, kMaxSums>> sums_;  // of each array of parameters
+  std::vector<T> factors_;                          // of biases that count apart, by array
+  bool measuring_ = false;                          // affine parameters are measured, not updated
+  int allowed_ = 0;                                 // examples with deltas up to this one
   T largest_delta_;
   uint64_t grown_up_, settled_;  // ages: from which on a unit is mature, its utility needs no correction
   bool touched_ = true, prepared_ = false;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <sstream>
 #include <stdexcept>
 
 #include "rules/activations.h"
@@ -37,27 +38,54 @@ void check_units(const char* what, int units) {
     refuse(std::string(what) + ": expected at most " + std::to_string(kMost) + ", got " + std::to_string(units));
 }
 
+// The place of a choice in "a b c"; refuses others.
+int choice(const char* rule, const base::Option& option, const std::string& value) {
+  std::istringstream choices(option.choices);
+  std::string each;
+  for (int i = 0; choices >> each; ++i)
+    if (each == value) return i;
+  refuse(std::string(rule) + "." + option.name + ": '" + value + "' is not known; expected one of " + option.choices);
+}
+
 template <class Rule>
 bool choose(Plan& plan, int index) {
   const OptimizerSpec& o = plan.spec.optimizer;
   if (o.name != Rule::description.name) return false;
-  constexpr size_t expected = sizeof(Rule::hypers) / sizeof(Rule::hypers[0]) + base::kCommonHypers;
+  RuleInfo r;
+  r.index = index;
+  r.name = Rule::description.name;
+  r.hypers = sizeof(Rule::hypers) / sizeof(Rule::hypers[0]);
+  r.common_hypers = Rule::takes_decays ? base::kCommonHypers : 0;
+  const size_t expected = r.hypers + r.common_hypers;
   if (o.hyper.size() != expected)
     refuse("optimizer: " + o.name + " has " + std::to_string(expected) + " hyper-parameters, got " +
            std::to_string(o.hyper.size()));
-  if (!Rule::serves(o.hyper.data())) return false;
-  plan.rule = index;
-  plan.rule_hypers = sizeof(Rule::hypers) / sizeof(Rule::hypers[0]);
-  plan.field_count = Rule::field_count;
-  plan.fields = Rule::fields;
-  plan.clock_count = Rule::clock_count;
-  plan.clocks = Rule::clocks;
-  plan.silent_rows_rest = Rule::silent_rows_rest;
-  plan.uses_sensitivity = Rule::uses_sensitivity;
+  if ((int)o.options.size() != Rule::option_count)
+    refuse("optimizer: " + o.name + " has " + std::to_string(Rule::option_count) + " options, got " +
+           std::to_string(o.options.size()));
+  plan.options.clear();
+  for (int i = 0; i < Rule::option_count; ++i) plan.options.push_back(choice(r.name, Rule::options[i], o.options[i]));
+  if (!Rule::serves(o.hyper.data(), plan.options.data())) return false;
+  r.field_count = Rule::field_count;
+  r.fields = Rule::fields;
+  r.shared_count = Rule::shared_count;
+  r.shared = Rule::shared;
+  r.clock_count = Rule::clock_count;
+  r.clocks = Rule::clocks;
+  r.sums = Rule::sums;
+  r.silent_rows_rest = Rule::silent_rows_rest;
+  r.uses_sensitivity = Rule::uses_sensitivity;
+  r.uses_noise = Rule::uses_noise;
+  r.descends_output = Rule::descends_output;
+  r.unit_moves_silent = Rule::unit_moves_silent;
+  r.serves = &Rule::serves;
+  plan.rule = r;
   for (const auto& h : Rule::hypers) plan.hyper_names.push_back({h.name, h.low, h.high, h.low_open, h.high_open});
-  for (const auto& h : base::kCommonHyperParameters)
+  for (int i = 0; i < r.common_hypers; ++i) {
+    const auto& h = base::kCommonHyperParameters[i];
     plan.hyper_names.push_back({h.name, h.low, h.high, h.low_open, h.high_open});
-  plan.hyper_names[plan.rule_hypers].only_zero = Rule::description.no_weight_decay;
+  }
+  if (r.common_hypers) plan.hyper_names[r.hypers].only_zero = Rule::description.no_weight_decay;
   return true;
 }
 
@@ -117,6 +145,10 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
     }
   }
   if (dense.empty()) refuse("network: expected at least one Linear layer");
+  if (rule.descends_output && (spec.loss != Loss::squared_error || boundaries.back().units != 1))
+    refuse("optimizer: " + std::string(rule.name) + " follows the gradient of one output: it needs one output and " +
+           "loss=\"squared_error\", got " + std::to_string(boundaries.back().units) + " outputs" +
+           (spec.loss != Loss::squared_error ? " and another loss" : ""));
   for (size_t b = 0; b < boundaries.size(); ++b) {
     Boundary& boundary = boundaries[b];
     bool flat = b == 0, propagates = false;
@@ -129,6 +161,22 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
     const std::vector<UnitOp>& ops = boundary.ops;
     boundary.passes = b + 1 < boundaries.size() && ops.size() == 1 && boundary.skips &&
                       ops[0].spec.kind == LayerSpec::Kind::activation && kActiveIsSteep[(int)ops[0].spec.activation];
+  }
+  for (size_t b = 0; b < boundaries.size(); ++b) {
+    auto name = [&](int parameter, const char* array) {
+      array_names.push_back(std::to_string(parameter) + array);
+      return (int)array_names.size() - 1;
+    };
+    if (b > 0) {
+      Dense& d = dense[b - 1];
+      d.array = name(d.parameter, ".weight");
+      if (d.has_bias) name(d.parameter, ".bias");
+    }
+    for (UnitOp& op : boundaries[b].ops)
+      if (op.parameter >= 0) {
+        op.array = name(op.parameter, ".weight");
+        name(op.parameter, ".bias");
+      }
   }
   for (size_t l = 0; l < dense.size(); ++l) {
     dense[l].gain_squared = gain_squared(*this, l + 1);
@@ -171,7 +219,17 @@ std::vector<double> Plan::initial_hyper() const {
 }
 
 std::string Plan::check_hyper(size_t index, double value) const {
-  return wrong_value(hyper_names[index], value, spec.twice);
+  const Named& h = hyper_names[index];
+  const std::string wrong = wrong_value(h, value, spec.twice);
+  if (!wrong.empty()) return wrong;
+  if (index < (size_t)optimizer_hypers()) {
+    std::vector<double> values = spec.optimizer.hyper;
+    values[index] = value;
+    if (!rule.serves(values.data(), options.data()))
+      return h.name + ": " + std::to_string(value) + " needs other state than " +
+             std::to_string(spec.optimizer.hyper[index]) + "; build a new learner";
+  }
+  return {};
 }
 
 // Places every array of the state in one block, each on a 64-byte boundary, and names it.
@@ -202,12 +260,12 @@ void Plan::lay_out_as() {
   auto affine = [&](UnitOp& op, int units, int width) {
     const std::string stem = std::to_string(op.parameter);
     for (bool gain : {true, false}) {
-      const size_t at = place(sizeof(T) * width * (1 + field_count));
+      const size_t at = place(sizeof(T) * width * (1 + rule.field_count));
       (gain ? op.gain : op.shift) = at;
       const std::string name = stem + (gain ? ".weight" : ".bias");
       vector(name, type, units, at, true);
-      for (int f = 0; f < field_count; ++f)
-        vector(name + "." + fields[f].name, type, units, at + sizeof(T) * width * (f + 1));
+      for (int f = 0; f < rule.field_count; ++f)
+        vector(name + "." + rule.fields[f].name, type, units, at + sizeof(T) * width * (f + 1));
     }
   };
   size_t weights = 0;  // bytes
@@ -215,11 +273,10 @@ void Plan::lay_out_as() {
     if (b > 0) {
       Dense& d = dense[b - 1];
       // Sparse inputs of several outputs are better off with rows: one line per active input.
-      constexpr int kFew = 8;
-      d.by_output = b == dense.size() && (d.outputs == 1 || (b > 1 && d.outputs <= kFew));
+      d.by_output = b == dense.size() && (d.outputs == 1 || (b > 1 && d.outputs <= kFewOutputs));
       d.columns = padded<T>(d.by_output ? d.inputs : d.outputs);
       d.vectors = (d.by_output ? d.outputs : d.inputs) + 1;
-      d.vector_stride = (size_t)d.columns * (1 + field_count);
+      d.vector_stride = (size_t)d.columns * (1 + rule.field_count);
       // Rows whose distance is a multiple of 2 KB share cache sets: set them a line apart.
       if (d.vector_stride * sizeof(T) % 2048 == 0) d.vector_stride += kLanes<T>;
       d.row_stride = d.by_output ? 1 : d.vector_stride;
@@ -230,8 +287,8 @@ void Plan::lay_out_as() {
       if (bytes > (size_t)512 << 10) d.level = Level::far;
       weights += bytes;
       const std::string stem = std::to_string(d.parameter);
-      for (int f = -1; f < field_count; ++f) {
-        const std::string suffix = f < 0 ? "" : std::string(".") + fields[f].name;
+      for (int f = -1; f < rule.field_count; ++f) {
+        const std::string suffix = f < 0 ? "" : std::string(".") + rule.fields[f].name;
         const size_t at = d.weights + sizeof(T) * d.columns * (f + 1);
         entries.push_back({stem + ".weight" + suffix,
                            type,
@@ -245,10 +302,17 @@ void Plan::lay_out_as() {
     }
     for (UnitOp& op : boundaries[b].ops)
       if (op.parameter >= 0) affine(op, boundaries[b].units, boundaries[b].padded);
-    for (int k = 0; k < clock_count; ++k)
-      boundaries[b].clock[k] = scalar("units." + std::to_string(b) + "." + hyper_names[clocks[k]].name + "_power",
+    for (int k = 0; k < rule.clock_count; ++k)
+      boundaries[b].clock[k] = scalar("units." + std::to_string(b) + "." + hyper_names[rule.clocks[k]].name + "_power",
                                       Type::f64, boundaries[b].units);
   }
+  // What weights share.
+  const bool of_arrays = rule.sums.count > 0 && rule.sums.scope == base::Scope::array;
+  shared = place(sizeof(double) * rule.shared_count * (of_arrays ? array_names.size() : 1));
+  for (size_t a = 0; a < (of_arrays ? array_names.size() : 1); ++a)
+    for (int i = 0; i < rule.shared_count; ++i)
+      vector((of_arrays ? array_names[a] : rule.name) + "." + rule.shared[i].name, Type::f64, 1,
+             shared + sizeof(double) * (a * rule.shared_count + i));
   for (Dense& d : dense)
     if (d.level == Level::far && weights > (size_t)24 << 20) d.level = Level::memory;
   if (continual_backprop < 0) return;

@@ -14,6 +14,7 @@ namespace streamdl {
 struct UnitOp {
   LayerSpec spec;
   int parameter = -1;          // number in parameter names, for an affine layer norm
+  int array = 0;               // of the gains among all arrays of parameters; the shifts are the next
   size_t gain = 0, shift = 0;  // byte offsets of [values | fields]
 };
 
@@ -30,6 +31,7 @@ struct Boundary {
 struct Dense {
   int inputs = 0, outputs = 0, columns = 0;
   int parameter = 0;
+  int array = 0;  // of the weights among all arrays of parameters; the bias is the next
   bool has_bias = true;
   Init init = Init::kaiming_uniform;
   double sparsity = 0;
@@ -52,13 +54,24 @@ struct UnitState {
   size_t utility = 0, mean_activation = 0, birth = 0, decay_power = 0, incoming_sum = 0, counter = 0, replacements = 0;
 };
 
+// What the tables of the chosen rule say.
+struct RuleInfo {
+  int index = 0;  // in the order of STREAMDL_OPTIMIZERS
+  const char* name = nullptr;
+  int hypers = 0, common_hypers = 0, field_count = 0, shared_count = 0, clock_count = 0;
+  const base::Field* fields = nullptr;
+  const base::Shared* shared = nullptr;
+  const int* clocks = nullptr;
+  base::Sums sums;
+  bool silent_rows_rest = true, uses_sensitivity = false, uses_noise = false, descends_output = false,
+       unit_moves_silent = false;
+  bool (*serves)(const double* hyper, const int* options) = nullptr;
+};
+
 struct Plan {
   Spec spec;
-  int rule = 0;  // in the order of STREAMDL_OPTIMIZERS
-  int rule_hypers = 0, field_count = 0, clock_count = 0;
-  const base::Field* fields = nullptr;
-  const int* clocks = nullptr;
-  bool silent_rows_rest = true, uses_sensitivity = false;
+  RuleInfo rule;
+  std::vector<int> options;  // of the rule
 
   std::vector<Boundary> boundaries;
   std::vector<Dense> dense;
@@ -67,6 +80,8 @@ struct Plan {
   bool incoming_sums = false;      // whether its utility needs the sums of |incoming weights|
   std::vector<Named> hyper_names;  // of the optimizer, the common ones, then each plasticity method's
   size_t steps = 0, updates = 0, seed = 0, hyper = 0;
+  size_t shared = 0;                     // what weights share: with Scope::array, of one array after the other
+  std::vector<std::string> array_names;  // of parameters
   size_t bytes = 0;
   std::vector<FieldEntry> entries;
 
@@ -75,6 +90,8 @@ struct Plan {
   // The hyper-parameters as built, in the order of hyper_names; and why a value is refused, or nothing.
   std::vector<double> initial_hyper() const;
   std::string check_hyper(size_t index, double value) const;
+  // Where the optimizer's hyper-parameters end and those of the plasticity methods begin.
+  int optimizer_hypers() const { return rule.hypers + rule.common_hypers; }
 
  private:
   template <class T> void lay_out_as();

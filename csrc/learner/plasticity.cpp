@@ -11,13 +11,6 @@
 namespace streamdl {
 namespace {
 
-double power(double base, uint64_t exponent) {
-  double result = 1;
-  for (; exponent; exponent >>= 1, base *= base)
-    if (exponent & 1) result *= base;
-  return result;
-}
-
 // Whether it is measured from the mean of the activation.
 bool is_centred(Utility kind) {
   return kind == Utility::zero_contribution || kind == Utility::adaptable_contribution ||
@@ -51,12 +44,12 @@ void LearnerOf<T>::ensure_sums(int b) {
 // Replacement rate, maturity, decay.
 template <class T>
 const double* LearnerOf<T>::continual_backprop_hyper() const {
-  return hyper() + plan_->rule_hypers + base::kCommonHypers + 2 * plan_->continual_backprop;
+  return hyper() + plan_->optimizer_hypers() + 2 * plan_->continual_backprop;
 }
 
 template <class T>
 void LearnerOf<T>::plasticity() {
-  const double* h = hyper() + plan_->rule_hypers + base::kCommonHypers;
+  const double* h = hyper() + plan_->optimizer_hypers();
   for (const PlasticitySpec& p : plan_->spec.plasticity) {
     if (p.kind == PlasticitySpec::Kind::continual_backprop) {
       continual_backprop(p, h);
@@ -175,7 +168,7 @@ void LearnerOf<T>::choose_least(int hidden, const PlasticitySpec& spec, const do
       if (least >= 0 && (double)raw[k] >= least_utility) continue;  // the correction only raises it
       const uint64_t age = now - birth[k];
       if (age < grown_up_ || std::find(chosen.begin(), chosen.end(), k) != chosen.end()) continue;
-      const double utility = age < settled_ ? (double)raw[k] / (1 - power(h[2], age)) : (double)raw[k];
+      const double utility = age < settled_ ? (double)raw[k] / (1 - base::power(h[2], (double)age)) : (double)raw[k];
       if (least < 0 || utility < least_utility) least = k, least_utility = utility;
     }
     chosen.push_back(least);
@@ -189,7 +182,7 @@ void LearnerOf<T>::transfer(int hidden, int unit, double decay) {
   if (!above.has_bias) return;
   const UnitState& u = plan_->hidden[hidden];
   const uint64_t age = *block_->at<uint64_t>(plan_->updates) - block_->at<uint64_t>(u.birth)[unit];
-  const double mean = block_->at<T>(u.mean_activation)[unit] / (1 - power(decay, age));
+  const double mean = block_->at<T>(u.mean_activation)[unit] / (1 - base::power(decay, (double)age));
   for (int k = 0; k < above.outputs; ++k) {
     T& b = bias(above)[k];
     b += (T)(mean * *weight(above, unit, k));
@@ -232,7 +225,7 @@ void LearnerOf<T>::renew(int hidden, int unit) {
       set_start(block_->at<T>(op.gain) + unit, boundary.padded);
       set_start(block_->at<T>(op.shift) + unit, boundary.padded);
     }
-  for (int c = 0; c < plan_->clock_count; ++c) block_->at<double>(boundary.clock[c])[unit] = 1;
+  for (int c = 0; c < plan_->rule.clock_count; ++c) block_->at<double>(boundary.clock[c])[unit] = 1;
   // Contribution needs the sums of active rows alone, and those the pass itself brings up to date.
   const bool cached = plan_->continual_backprop >= 0 &&
                       plan_->spec.plasticity[plan_->continual_backprop].utility != Utility::contribution;
@@ -271,7 +264,8 @@ std::vector<double> LearnerOf<T>::utilities(int hidden) const {
   const double* h = continual_backprop_hyper();
   const std::vector<uint64_t> age = ages(hidden);
   const T* raw = block_->at<T>(plan_->hidden[hidden].utility);
-  for (size_t k = 0; k < age.size(); ++k) utilities.push_back(age[k] ? raw[k] / (1 - power(h[2], age[k])) : 0.0);
+  for (size_t k = 0; k < age.size(); ++k)
+    utilities.push_back(age[k] ? raw[k] / (1 - base::power(h[2], (double)age[k])) : 0.0);
   return utilities;
 }
 
@@ -293,7 +287,7 @@ void LearnerOf<T>::shrink_and_perturb(const double* h) {
       most = std::max(most, kernels_.perturb(vector(d, i), n, h[0], h[1], counter, key().data()));
     }
     allowed_ = 0;
-    bounds_[l].most[0] = plan_->field_count ? std::min<double>(2.0 * most, std::numeric_limits<T>::max()) : most;
+    bounds_[l].most[0] = plan_->rule.field_count ? std::min<double>(2.0 * most, std::numeric_limits<T>::max()) : most;
     scratch_[l].sums_stale = true;
     if (l < plan_->hidden.size() && plan_->incoming_sums) rebuild_incoming((int)l);
   }
@@ -326,167 +320,9 @@ void LearnerOf<T>::reset_outputs(const std::vector<int>& units, bool fresh) {
     }
     bias(d)[k] = T(0);
     set_start(bias(d) + k, d.columns);
-    for (int c = 0; c < plan_->clock_count; ++c) block_->at<double>(plan_->boundaries[l + 1].clock[c])[k] = 1;
+    for (int c = 0; c < plan_->rule.clock_count; ++c) block_->at<double>(plan_->boundaries[l + 1].clock[c])[k] = 1;
   }
   scratch_[l].sums_stale = true;
-}
-
-//---------------------------------------------------------------------------- minibatches
-
-// The batched-backprop baseline: gradients are summed in memory, then every row is updated once.
-template <class T>
-Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* labels, int n, double* loss, int* bad) {
-  const FloatingPoint environment;
-  if (touched_) refresh();
-  const int layers = (int)plan_->dense.size();
-  for (int l = 0; l < layers; ++l) {
-    const Dense& d = plan_->dense[l];
-    const size_t count = (size_t)d.columns * d.vectors;
-    if (!gradients_[l]) gradients_[l] = allocate(count);
-    std::fill(gradients_[l], gradients_[l] + count, T(0));
-    if (!plan_->uses_sensitivity) continue;
-    if (!sensitivities_[l]) sensitivities_[l] = allocate(count);
-    std::fill(sensitivities_[l], sensitivities_[l] + count, T(0));
-  }
-  const Boundary &first = plan_->boundaries.front(), &last = plan_->boundaries.back();
-  std::vector<std::vector<T>> affine_sums, activations(plan_->hidden.size());
-  for (const Boundary& b : plan_->boundaries)
-    for (const UnitOp& op : b.ops)
-      if (op.parameter >= 0) affine_sums.insert(affine_sums.end(), 4, std::vector<T>(b.padded, T(0)));
-  double total = 0;
-  minibatch_ = true;
-  Status status = Status::ok;
-  for (int i = 0; i < n && status == Status::ok; ++i) {
-    *bad = i;
-    if ((status = load({xs + (size_t)i * first.units})) != Status::ok) break;
-    if (!forward(true, steps() + i)) {
-      status = Status::overflow;
-      break;
-    }
-    LossResult<T> result;
-    const Target<T> target{ys ? ys + (size_t)i * last.units : nullptr, labels ? labels[i] : 0};
-    if ((status = examine(target, &result)) != Status::ok) break;
-    total += result.loss;
-    if (plan_->spec.optimizer.exact_sensitivity) exact_sensitivities();
-    size_t sums = 0;
-    for (int b = layers; b >= 0; --b) {
-      Scratch& s = scratch_[b];
-      back_ops(b, plan_->uses_sensitivity, true);
-      for (size_t o = 0; o < plan_->boundaries[b].ops.size(); ++o)
-        if (plan_->boundaries[b].ops[o].parameter >= 0)
-          for (const T* part : {s.gain_gradient[o], s.shift_gradient[o], s.gain_sensitivity[o], s.shift_sensitivity[o]})
-            kernels_.accumulate(affine_sums[sums++].data(), T(1), part, plan_->boundaries[b].padded);
-      if (b == 0) break;
-      const Dense& d = plan_->dense[b - 1];
-      const T* x = value(b - 1);
-      const T* sensitivity = plan_->spec.optimizer.exact_sensitivity ? s.exact : s.sensitivity;
-      auto add = [&](int i, T factor, const T* gradient, T square, const T* curvature, int n) {
-        kernels_.accumulate(gradients_[b - 1] + (size_t)i * d.columns, factor, gradient, n);
-        if (plan_->uses_sensitivity)
-          kernels_.accumulate(sensitivities_[b - 1] + (size_t)i * d.columns, square, curvature, n);
-      };
-      if (d.by_output) {
-        T* squares = scratch_[b - 1].mean;
-        kernels_.multiply(x, x, squares, d.inputs);
-        for (int k = 0; k < d.outputs; ++k) add(k, s.delta[k], x, sensitivity[k], squares, d.columns);
-      }
-      for (int j = 0; !d.by_output && j < d.inputs; ++j)
-        if (x[j] != T(0)) add(j, x[j], s.delta, x[j] * x[j], sensitivity, d.columns);
-      add(d.vectors - 1, T(1), s.delta, T(1), sensitivity, plan_->boundaries[b].padded);
-      read_back(b, false);
-      if (plan_->uses_sensitivity) read_back(b, true);
-    }
-    for (size_t h = 0; h < activations.size(); ++h)
-      activations[h].insert(activations[h].end(), value((int)h + 1), value((int)h + 1) + plan_->dense[h].outputs);
-  }
-  if (status == Status::ok && !(total / n <= std::numeric_limits<double>::max())) status = Status::overflow;
-  for (int l = 0; l < layers && status == Status::ok; ++l) {
-    const Dense& d = plan_->dense[l];
-    T most(0);
-    for (int i = 0; i < d.vectors; ++i) {
-      const T* gradient = gradients_[l] + (size_t)i * d.columns;
-      if (!kernels_.all_finite(gradient, d.columns)) status = Status::overflow;
-      most = std::max(most, kernels_.largest(gradient, d.columns));
-    }
-    if (plan_->field_count) continue;  // each weight is checked as it is updated
-    const double decay = hyper()[0] * (hyper()[plan_->rule_hypers] + hyper()[plan_->rule_hypers + 1]);
-    const double update = hyper()[0] * (double)most / n;
-    if (!(update + (1 + decay) * bounds_[l].most[0] < std::numeric_limits<T>::max() / 4)) status = Status::overflow;
-  }
-  for (const std::vector<T>& sums : affine_sums)
-    if (!kernels_.all_finite(sums.data(), (int)sums.size())) status = Status::overflow;
-  if (status != Status::ok) {
-    minibatch_ = false;
-    return status;
-  }
-
-  const T share = T(1) / (T)n;
-  tick();
-  for (int l = 0; l < layers; ++l) {
-    const Dense& d = plan_->dense[l];
-    const size_t count = (size_t)d.columns * d.vectors;
-    for (size_t i = 0; i < count; ++i) gradients_[l][i] *= share;
-    for (size_t i = 0; plan_->uses_sensitivity && i < count; ++i) sensitivities_[l][i] *= share;
-    for (int i = 0; i < d.vectors - !d.has_bias; ++i) {
-      const bool is_bias = i + 1 == d.vectors, along_inputs = d.by_output && !is_bias;
-      T other[kMaxClocks];
-      StoredUpdateArgs<T> a{};
-      a.weights = vector(d, i);
-      a.columns = d.columns;
-      a.used = along_inputs ? d.inputs : d.outputs;
-      a.gradient = gradients_[l] + (size_t)i * d.columns;
-      a.sensitivity = plan_->uses_sensitivity ? sensitivities_[l] + (size_t)i * d.columns : nullptr;
-      for (int k = 0; k < plan_->clock_count; ++k) {
-        const T *source = scratch_[l].correction[k], *unit = scratch_[l + 1].correction[k];
-        a.column_correction[k] = along_inputs ? source : unit;
-        other[k] = is_bias ? T(1) : along_inputs ? unit[i] : source[i];
-      }
-      a.row_correction = plan_->clock_count ? other : nullptr;
-      a.hyper = hyper();
-      kernels_.rules[plan_->rule].update_stored[decays()](a);
-      cancelled_ += a.cancelled;
-    }
-  }
-  size_t sums = 0;
-  for (int b = layers; b >= 0; --b)
-    for (const UnitOp& op : plan_->boundaries[b].ops)
-      if (op.parameter >= 0) {
-        for (int part = 0; part < 4; ++part)
-          for (T& v : affine_sums[sums + part]) v *= share;
-        update_stored(block_->at<T>(op.gain), plan_->boundaries[b].padded, affine_sums[sums].data(),
-                      affine_sums[sums + 2].data(), b);
-        update_stored(block_->at<T>(op.shift), plan_->boundaries[b].padded, affine_sums[sums + 1].data(),
-                      affine_sums[sums + 3].data(), b);
-        sums += 4;
-      }
-  measure_bounds();
-  for (Scratch& s : scratch_) s.sums_stale = true;
-  ++*block_->at<uint64_t>(plan_->updates);
-  *block_->at<uint64_t>(plan_->steps) += (uint64_t)n;
-  if (plan_->continual_backprop >= 0) {
-    const bool centred = is_centred(plan_->spec.plasticity[plan_->continual_backprop].utility);
-    const double* h = continual_backprop_hyper();
-    for (size_t i = 0; i < activations.size(); ++i) {
-      Scratch& s = scratch_[i + 1];
-      const int units = plan_->dense[i].outputs;
-      if (plan_->incoming_sums) rebuild_incoming((int)i);
-      std::fill(s.mean, s.mean + plan_->boundaries[i + 1].padded, T(0));
-      std::fill(s.magnitude, s.magnitude + plan_->boundaries[i + 1].padded, T(0));
-      for (int e = 0; e < n; ++e)
-        for (int k = 0; k < units; ++k) s.mean[k] += activations[i][(size_t)e * units + k] * share;
-      for (int k = 0; k < units; ++k) {
-        const double c = 1 - block_->at<double>(plan_->hidden[i].decay_power)[k] * h[2];
-        const double f = h[2] * block_->at<T>(plan_->hidden[i].mean_activation)[k] + (1 - h[2]) * s.mean[k];
-        const T centre = centred ? (T)(f / c) : T(0);
-        for (int e = 0; e < n; ++e) s.magnitude[k] += std::abs(activations[i][(size_t)e * units + k] - centre) * share;
-      }
-    }
-  }
-  plasticity();
-  minibatch_ = false;
-  std::memcpy(output_, value(layers), sizeof(T) * last.padded);
-  *loss = total / n;
-  return Status::ok;
 }
 
 template class LearnerOf<float>;

@@ -101,7 +101,7 @@ void LearnerOf<T>::prepare_sharing() {
 // Of the weights and their fields that a pass visits.
 template <class T>
 long LearnerOf<T>::numbers(long rows, long columns) const {
-  return rows * columns * (1 + plan_->field_count);
+  return rows * columns * (1 + plan_->rule.field_count);
 }
 
 template <class T>
@@ -146,6 +146,7 @@ void LearnerOf<T>::share_update(const Call& call, void (*run)(UpdateArgs<T>&), U
     a.cancelled += parts[i].args.cancelled;
     a.largest = std::max(a.largest, parts[i].args.largest);
   }
+  for (int k = 0; k < kMaxSums; ++k) a.bias_sums[k] = parts[pool_->size() - 1].args.bias_sums[k];
 }
 
 template class LearnerOf<float>;

@@ -25,7 +25,8 @@ struct LayerSpec {
 
 struct OptimizerSpec {
   std::string name;
-  std::vector<double> hyper;  // of the rule, in the order of its table, then the common ones
+  std::vector<double> hyper;         // of the rule, in the order of its table, then the common ones
+  std::vector<std::string> options;  // of the rule, in the order of its table
   bool exact_sensitivity = false;
 };
 

@@ -67,9 +67,16 @@ void LearnerOf<T>::initialize() {
           set_start(block_->at<T>(op.gain) + k, b.padded);
           set_start(block_->at<T>(op.shift) + k, b.padded);
         }
-    for (int c = 0; c < plan_->clock_count; ++c)
+    for (int c = 0; c < plan_->rule.clock_count; ++c)
       for (int k = 0; k < b.units; ++k) block_->at<double>(b.clock[c])[k] = 1;
   }
+  const RuleInfo& rule = plan_->rule;
+  const bool of_arrays = rule.sums.count && rule.sums.scope == base::Scope::array;
+  for (size_t a = 0; a < (of_arrays ? plan_->array_names.size() : 1); ++a)
+    for (int i = 0; i < rule.shared_count; ++i) {
+      const int start = rule.shared[i].start;
+      shared_of((int)a)[i] = start == base::kStartsAtOne ? 1 : start < 0 ? 0 : hyper()[start];
+    }
   for (size_t i = 0; i < plan_->hidden.size(); ++i) {
     for (int k = 0; k < plan_->dense[i].outputs; ++k) block_->at<double>(plan_->hidden[i].decay_power)[k] = 1;
     if (plan_->incoming_sums) rebuild_incoming((int)i);

@@ -119,6 +119,14 @@ STREAMDL_HD V flushed(V x) {
   return select(abs(x) >= constant<V>(0x1p-126f, 0x1p-1022), x, V(0));
 }
 
+// base^n for a whole number n >= 0.
+STREAMDL_HD double power(double base, double n) {
+  double result = 1;
+  for (uint64_t exponent = (uint64_t)n; exponent; exponent >>= 1, base *= base)
+    if (exponent & 1) result *= base;
+  return result;
+}
+
 //---------------------------------------------------------------------------- logarithm
 
 // log(1 + f) - f for 1 + f in [1/sqrt 2, sqrt 2].

@@ -23,17 +23,24 @@ struct Stored {
   STREAMDL_HD V descend(V w, V step_size) const { return fnma(step_size, g, w); }
 };
 
-// Hyper-parameters as lanes, the bias corrections of this weight, and the two common decays.
+// Hyper-parameters as lanes, the bias corrections of this weight, the two common decays and what the weights share.
 //
 // A quick context takes the increment of a logarithm for small, as it mostly is, and says afterwards where
 // that holds; an update has one at most.
 template <class V, int kHypers, bool kDecay, bool kQuick>
 struct Context {
+  using Lane = V;
   static constexpr bool decays = kDecay;
   V hyper[kHypers];
   V weight_decay, decoupled_weight_decay;
-  V correction[2];  // 1 / (1 - beta^t) with t the number of updates since the weight was drawn
-  V growth, step;   // of the logarithm that was taken to be small
+  V correction[2];       // 1 / (1 - beta^t) with t the number of updates since the weight was drawn
+  V growth, step;        // of the logarithm that was taken to be small
+  V shared[kMaxShared];  // of the rule's table
+  V unit;                // Scope::unit: what became of the sum
+  V error;               // descends_output: the target minus the output
+  V noise;               // N(0, 1)
+  V part[kMaxSums];      // out: what this weight contributes to the sums
+  int options[kMaxOptions];
 
   // g with the L2 term.
   template <class G>

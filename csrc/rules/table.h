@@ -5,6 +5,7 @@
 #pragma once
 
 #include "math/isa.h"
+#include "rules/conclusion.h"
 
 STREAMDL_BEGIN
 
@@ -20,15 +21,41 @@ struct HyperParameter {
 
 inline constexpr double kRequired = __builtin_nan("");
 inline constexpr double kUnbounded = __builtin_inf();
-inline constexpr int kStartsAtZero = -1;
+inline constexpr int kStartsAtZero = -1, kStartsAtOne = -2;
 
 struct Field {
   const char* name;
   int start;            // index of the hyper-parameter it starts at, or kStartsAtZero; also after regeneration
   const char* meaning;  // one line
-  // Whether the weight is not finite either where this field is not: then looking at the weight is enough.
-  bool shows_in_weight = false;
 };
+
+// A number that many weights share: it is part of the state, as a double, and runs on when units are regenerated.
+struct Shared {
+  const char* name;
+  int start;  // index of the hyper-parameter it starts at, kStartsAtZero or kStartsAtOne
+  const char* meaning;
+};
+
+// Something that is chosen when a learner is built, by name, and fixed from then on.
+struct Option {
+  const char* name;
+  const char* choices;  // separated by spaces; "False True" is a flag
+  int standard;
+  const char* meaning;
+};
+
+// Over which weights a rule adds up before it can go on: the incoming ones of a unit, one array of parameters, or all.
+enum class Scope { unit, array, network };
+
+// What a rule adds up. Weights contribute as they are measured, before any is written, or as they are updated.
+struct Sums {
+  int count = 0;
+  Scope scope = Scope::network;
+  bool before = false;        // in a pass of their own, by `measure`
+  bool largest = false;       // not the sum, but the largest contribution
+  bool biases_apart = false;  // Scope::unit: biases do not count with their units, but all of a layer together
+};
+inline constexpr int kMaxShared = 8, kMaxOptions = 3;
 
 // A rule with fields bounds what an update does (`bound`, see kernels.h). Bounds are kept below kSmall, and
 // take the rounding of the update into account by kRounding.
@@ -44,7 +71,7 @@ struct Description {
   const char* no_weight_decay = nullptr;  // where weight_decay is refused: the reason
 };
 
-// Every optimizer also takes these, after its own. `a` is the step size that the update uses.
+// Every optimizer also takes these, after its own, unless it says otherwise. `a` is the step size that the update uses.
 inline constexpr HyperParameter kCommonHyperParameters[] = {
     {"weight_decay", 0.0, 0.0, kUnbounded, false, true, "lambda", "L2: adds weight_decay * w to the gradient"},
     {"decoupled_weight_decay", 0.0, 0.0, kUnbounded, false, true, "lambda",
@@ -52,10 +79,32 @@ inline constexpr HyperParameter kCommonHyperParameters[] = {
 };
 inline constexpr int kCommonHypers = 2;
 
-// A rule's own default of decoupled_weight_decay, where it has one.
-template <class Rule> constexpr double standard_decoupled_weight_decay() {
-  if constexpr (requires { Rule::decoupled_weight_decay; }) return Rule::decoupled_weight_decay;
-  return 0;
-}
+// What holds of a rule that does not say otherwise.
+struct RuleDefaults {
+  static constexpr int field_count = 0, shared_count = 0, option_count = 0, clock_count = 0;
+  static constexpr const Field* fields = nullptr;
+  static constexpr const Shared* shared = nullptr;
+  static constexpr const Option* options = nullptr;
+  static constexpr const int* clocks =
+      nullptr;  // hyper-parameters whose powers beta^t each unit keeps, to correct biases
+  static constexpr Sums sums{};
+  static constexpr bool many_modes = false;            // a kernel for each mode: for rules with little work per weight
+  static constexpr bool takes_decays = true;           // the common hyper-parameters
+  static constexpr double decoupled_weight_decay = 0;  // its default
+  // Fields, one bit each: those that a weight shows, which is not finite either where they are not, so that looking at
+  // the weight is enough; and those that `measure` and `apply` write.
+  static constexpr unsigned shown_by_weight = 0;
+  static constexpr unsigned measure_writes = ~0u, apply_writes = ~0u;
+  // Scope::unit: whether a sum can change weights whose input is silent.
+  static constexpr bool unit_moves_silent = false;
+  static constexpr bool uses_sensitivity = false;
+  static constexpr bool uses_exponential = false;
+  static constexpr bool uses_noise = false;        // a normal draw per weight
+  static constexpr bool silent_rows_rest = false;  // x = 0 changes nothing
+  static constexpr bool descends_output = false;   // g is the gradient of minus the output, the error comes apart
+
+  // Which of the rules of one name serves these hyper-parameters and options.
+  static constexpr bool serves(const double*, const int*) { return true; }
+};
 
 STREAMDL_END

@@ -4,27 +4,67 @@ It is written from the equations alone, in their order and letters, and shares n
 compiled engine, so that an error in one shows as a difference from the other.
 """
 
+from reference.consolidation import EWC, MAS, SI, RWalk
+from reference.convolution import Conv2d, Flatten, MaxPool2d
+from reference.descriptions import network_of
+from reference.error_optimizers import AdaptiveObGD, ErrorOptimizer, Intentional, ObGD
+from reference.learned_step_sizes import Autostep, HypergradientDescent, MetaOptimize
 from reference.learner import Learner
+from reference.linear_td import TD, TIDBD, AutoTIDBD, LinearPredictor, SwiftTD, TrueOnlineTD
 from reference.losses import LOSSES
 from reference.network import MLP, Activation, Dropout, LayerNorm, Linear, Network
 from reference.optimizers import IDBD, SGD, Adam, AdamW, Optimizer, RMSprop
-from reference.plasticity import ContinualBackprop, ShrinkAndPerturb
+from reference.plasticity import (
+    ContinualBackprop,
+    L2Init,
+    ReDo,
+    SelfNormalizedReset,
+    ShrinkAndPerturb,
+    WeightClipping,
+)
+from reference.protection import UPGD
 
 __all__ = [
+    "EWC",
     "IDBD",
     "LOSSES",
+    "MAS",
     "MLP",
     "SGD",
+    "SI",
+    "TD",
+    "TIDBD",
+    "UPGD",
     "Activation",
     "Adam",
     "AdamW",
+    "AdaptiveObGD",
+    "AutoTIDBD",
+    "Autostep",
     "ContinualBackprop",
+    "Conv2d",
     "Dropout",
+    "ErrorOptimizer",
+    "Flatten",
+    "HypergradientDescent",
+    "Intentional",
+    "L2Init",
     "LayerNorm",
     "Learner",
     "Linear",
+    "LinearPredictor",
+    "MaxPool2d",
+    "MetaOptimize",
     "Network",
+    "ObGD",
     "Optimizer",
     "RMSprop",
+    "RWalk",
+    "ReDo",
+    "SelfNormalizedReset",
     "ShrinkAndPerturb",
+    "SwiftTD",
+    "TrueOnlineTD",
+    "WeightClipping",
+    "network_of",
 ]

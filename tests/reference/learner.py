@@ -7,16 +7,27 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reference.error_optimizers import ErrorOptimizer
 from reference.losses import LOSSES
 from reference.network import Network
-from reference.optimizers import Optimizer
-from reference.plasticity import ContinualBackprop, Draw, Plasticity
+from reference.optimizers import Arrays, Optimizer
+from reference.plasticity import ContinualBackprop, Draw, L2Init, Plasticity, UnitMethod
 
 Array = NDArray[np.float64]
 
 
 def _refuse(layer: int, unit: int) -> Array:
     raise LookupError(f"unit {unit} of hidden layer {layer} is regenerated, and no draw is given")
+
+
+def _check_error(
+    network: Network, loss: str, optimizer: ErrorOptimizer, plasticity: Sequence[Plasticity]
+) -> None:
+    name = type(optimizer).__name__
+    if (loss, network.outputs) != ("squared_error", 1):
+        raise ValueError(f"{name} needs one output and squared_error")
+    if any(isinstance(method, L2Init) for method in plasticity):
+        raise ValueError(f"{name} refuses L2Init: its q is not the gradient of a loss")
 
 
 class Learner:
@@ -33,6 +44,8 @@ class Learner:
         plasticity: Sequence[Plasticity] = (),
         draw: Draw = _refuse,
     ) -> None:
+        if isinstance(optimizer, ErrorOptimizer):
+            _check_error(network, loss, optimizer, plasticity)
         self.network, self.loss, self.optimizer = network, LOSSES[loss], optimizer
         self.plasticity, self.draw = list(plasticity), draw
         self.parameters = network.parameters
@@ -58,6 +71,8 @@ class Learner:
     ) -> float:
         """One update from the means over the examples of g and d; the mean loss."""
         n = len(xs)
+        if n > 1 and isinstance(self.optimizer, ErrorOptimizer):
+            raise ValueError(f"{type(self.optimizer).__name__} takes one example at a time")
         loss = 0.0
         g = {name: np.zeros_like(w) for name, w in self.parameters.items()}
         d = {name: np.zeros_like(w) for name, w in self.parameters.items()}
@@ -72,16 +87,27 @@ class Learner:
                 g[name] += gradient / n
             for name, sensitivity in self._sensitivities(curvature).items():
                 d[name] += sensitivity / n
-        for name, w in self.parameters.items():
-            self.optimizer.update(name, w, g[name], d[name])
+        for method in self.plasticity:
+            method.before_update(self.network, g)
+        self._update(g, d, ys[-1])
         activations = [np.stack(layer) for layer in zip(*seen, strict=True)]
         self.regenerated = []
         for method in self.plasticity:
-            self.regenerated += method.after_update(
-                self.network, self.optimizer, activations, self.draw
-            )
+            units = method.after_update(self.network, self.optimizer, activations, self.draw)
+            for newborn_to in self.plasticity:
+                for layer, unit in units:
+                    newborn_to.forget(layer, unit)
+            self.regenerated += units
         self.steps += n
         return loss
+
+    def _update(self, g: Arrays, d: Arrays, y: ArrayLike) -> None:
+        if not isinstance(self.optimizer, ErrorOptimizer):
+            self.optimizer.update_all(self.parameters, g, d)
+            return
+        error = float(np.asarray(y, dtype=np.float64).reshape(())) - float(self.output[0])
+        q = self.network.gradients(-np.ones(1))
+        self.optimizer.update_by_error(self.parameters, error, q)
 
     def _sensitivities(self, curvature: Array) -> dict[str, Array]:
         match self.optimizer.sensitivity:
@@ -91,6 +117,9 @@ class Learner:
                 return self.network.diagonal_sensitivities(curvature)
             case "exact":
                 return self.network.exact_sensitivities(curvature)
+            case "squared_output":
+                slopes = self.network.gradients(2.0 * self.output)
+                return {name: np.abs(slope) for name, slope in slopes.items()}
         raise ValueError(f"sensitivity={self.optimizer.sensitivity!r}")
 
     @property
@@ -115,5 +144,6 @@ class Learner:
 
     @property
     def replacements(self) -> list[int]:
-        method = self.continual_backprop
-        return list(method.replacements) if method else []
+        """Units regenerated so far, per hidden layer."""
+        methods = [method for method in self.plasticity if isinstance(method, UnitMethod)]
+        return [sum(layer) for layer in zip(*(m.replacements for m in methods), strict=True)]

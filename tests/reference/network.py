@@ -2,7 +2,8 @@
 
 With J[i, k] = d output_k / d input_i written out, the two backward passes need no derivation:
 the back-propagated error is delta_in = J delta_out, the diagonal sensitivity s_in = J^2 s_out
-with the entries squared.
+with the entries squared. Values pass from layer to layer as flat vectors; images are flat in the
+order channel, row, column, and only their layers think of them as more.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Shape = tuple[int, ...]  # of one example between two layers: (units,) or (channels, rows, columns)
 
 _erf: Callable[[Array], Array] = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -57,11 +59,12 @@ class Layer:
     """One step of the chain; a subclass without parameters defines `forward` and `jacobian`."""
 
     parameters: dict[str, Array]
+    fan_in: int | None = None  # weights into one unit, where the layer mixes units
 
-    def build(self, inputs: int) -> int:
-        """Allocate the parameters for `inputs` inputs; the number of outputs."""
+    def build(self, shape: Shape) -> Shape:
+        """Allocate the parameters for inputs of a shape; the shape of the outputs."""
         self.parameters = {}
-        return inputs
+        return shape
 
     def forward(self, x: Array) -> Array:
         raise NotImplementedError
@@ -79,17 +82,25 @@ class Layer:
         return {}
 
 
+def one_axis(layer: Layer, shape: Shape) -> int:
+    """The number of inputs of a layer that takes no images."""
+    if len(shape) != 1:
+        raise ValueError(f"{type(layer).__name__} takes no inputs of shape {shape}: Flatten first")
+    return shape[0]
+
+
 class Linear(Layer):
     """a = W^T x + b. Row j of W holds the outgoing weights of source unit j."""
 
     def __init__(self, outputs: int, bias: bool = True) -> None:
         self.outputs, self.bias = outputs, bias
 
-    def build(self, inputs: int) -> int:
+    def build(self, shape: Shape) -> Shape:
+        self.fan_in = inputs = one_axis(self, shape)
         self.parameters = {"weight": np.zeros((inputs, self.outputs))}
         if self.bias:
             self.parameters["bias"] = np.zeros(self.outputs)
-        return self.outputs
+        return (self.outputs,)
 
     def forward(self, x: Array) -> Array:
         self.x = x
@@ -115,11 +126,12 @@ class LayerNorm(Layer):
     def __init__(self, affine: bool = True) -> None:
         self.affine = affine
 
-    def build(self, inputs: int) -> int:
+    def build(self, shape: Shape) -> Shape:
+        inputs = one_axis(self, shape)
         self.parameters = {}
         if self.affine:
             self.parameters = {"weight": np.ones(inputs), "bias": np.zeros(inputs)}
-        return inputs
+        return shape
 
     def forward(self, x: Array) -> Array:
         self.sigma = math.sqrt(np.mean((x - x.mean()) ** 2) + self.epsilon)
@@ -172,18 +184,18 @@ class Network:
     """A chain of layers. `parameters` are named "<index>.weight", "<index>.bias", counting only
     layers that have parameters."""
 
-    def __init__(self, layers: Sequence[Layer], inputs: int) -> None:
+    def __init__(self, layers: Sequence[Layer], inputs: int | Sequence[int]) -> None:
         self.layers = list(layers)
-        self.inputs = inputs
         self.parameters: dict[str, Array] = {}
         self.names: list[dict[str, str]] = []  # per layer: short name -> full name
-        width, index = inputs, 0
+        shape: Shape = (inputs,) if isinstance(inputs, int) else tuple(inputs)
+        index = 0
         for layer in self.layers:
-            width = layer.build(width)
+            shape = layer.build(shape)
             self.names.append({short: f"{index}.{short}" for short in layer.parameters})
             self.parameters |= {f"{index}.{s}": w for s, w in layer.parameters.items()}
             index += bool(layer.parameters)
-        self.outputs = width
+        self.outputs = math.prod(shape)
         # Hidden layer l: the units between the l-th and the next Linear.
         self.linears = [k for k, layer in enumerate(self.layers) if isinstance(layer, Linear)]
         self.hidden = [
@@ -194,6 +206,7 @@ class Network:
     def forward(self, x: Array, masks: Sequence[Array] = ()) -> Array:
         """The output; `masks` are those of the Dropout layers in order (none: no dropout)."""
         remaining = list(masks)
+        x = x.reshape(-1)
         for layer in self.layers:
             if isinstance(layer, Dropout):
                 layer.mask = remaining.pop(0) if masks else None

@@ -1,4 +1,7 @@
-"""Update rules. Each has its own fields for every weight, with one start value per field."""
+"""Update rules. Each has its own fields for every weight, with one start value per field.
+
+Here are the common form and the rules that treat every weight by itself.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Arrays = dict[str, Array]  # one array per parameter, by its full name
 
 
 class Optimizer:
     """The fields, the decays and the reset that all rules share.
 
-    `update` sees the weights w, their gradient g and their sensitivity d (zeros where the rule
-    names no `sensitivity`); it changes w and the fields in place.
+    `update_all` sees all weights of the network, their gradients g and their sensitivities d (zeros
+    where the rule names no `sensitivity`); it changes the weights and the fields in place. A rule
+    that looks at one parameter at a time gives `update` instead.
     """
 
-    sensitivity: str | None = None
+    sensitivity: str | None = None  # what d is: "diagonal", "exact", or MAS's "squared_output"
 
     def __init__(
         self,
@@ -30,17 +35,20 @@ class Optimizer:
         self.starts = starts  # field -> value at birth
         self.step_size = step_size
         self.weight_decay, self.decoupled_weight_decay = weight_decay, decoupled_weight_decay
-        self.fields: dict[str, dict[str, Array]] = {}  # parameter -> field -> array
+        self.fields: dict[str, Arrays] = {}  # parameter -> field -> array
 
-    def start(self, parameters: dict[str, Array]) -> None:
-        """Give every weight its fields."""
+    def start(self, parameters: Arrays) -> None:
+        """Give every weight its fields, and the network what its weights share."""
         self.fields = {
             name: {field: np.full(w.shape, value) for field, value in self.starts.items()}
             for name, w in parameters.items()
         }
 
     def reset(self, name: str, where: Any) -> None:
-        """Return the fields of the weights `where` of a parameter to their values at birth."""
+        """Return the fields of the weights `where` of a parameter to their values at birth.
+
+        What the network or a layer shares runs on.
+        """
         for field, value in self.starts.items():
             self.fields[name][field][where] = value
 
@@ -48,8 +56,16 @@ class Optimizer:
         """The present step size of each weight of a parameter."""
         return np.full(w.shape, self.step_size)
 
+    def update_all(self, parameters: Arrays, g: Arrays, d: Arrays) -> None:
+        for name, w in parameters.items():
+            self.update(name, w, g[name], d[name])
+
     def update(self, name: str, w: Array, g: Array, d: Array) -> None:
         raise NotImplementedError
+
+    def decayed(self, parameters: Arrays, g: Arrays) -> Arrays:
+        """g + weight_decay w of every parameter."""
+        return {name: g[name] + self.weight_decay * w for name, w in parameters.items()}
 
 
 class SGD(Optimizer):

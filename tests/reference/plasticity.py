@@ -1,43 +1,144 @@
-"""Methods that act after the optimizer's step, with the forward pass's activations."""
+"""Methods that keep a network able to learn, beside the optimizer.
+
+On every example: forward, gradient, `before_update`, the optimizer's step, then `after_update` of the
+methods in the order of their list, with the forward pass's activations and the weights after the step.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reference.convolution import Conv2d
 from reference.network import Network
-from reference.optimizers import Optimizer
+from reference.optimizers import Arrays, Optimizer
 
 Array = NDArray[np.float64]
 Draw = Callable[[int, int], Array]  # (hidden layer, unit) -> its new incoming weights
+Units = list[tuple[int, int]]  # (hidden layer, unit)
 
 
-class ShrinkAndPerturb:
+class Plasticity:
+    """What the learner calls; a method defines what it needs."""
+
+    def start(self, network: Network) -> None:
+        """Prepare for the first example."""
+
+    def before_update(self, network: Network, g: Arrays) -> None:
+        """Change the gradient in place."""
+
+    def after_update(
+        self, network: Network, optimizer: Optimizer, activations: list[Array], draw: Draw
+    ) -> Units:
+        """Act on the network; the regenerated units. `activations`: (examples, units) per layer."""
+        return []
+
+    def forget(self, layer: int, unit: int) -> None:
+        """Return what the method keeps about a unit to its value at birth: some method has
+        regenerated it."""
+
+
+class L2Init(Plasticity):
+    """g += strength (w - w at time 0), biases too, before the optimizer sees g (so before its
+    weight_decay). The weights at time 0 are those at the first step. Kumar et al., 2023.
+
+    Rules that follow an error instead of a loss refuse it.
+    """
+
+    def __init__(self, strength: float) -> None:
+        self.strength = strength
+
+    def start(self, network: Network) -> None:
+        self.initial: Arrays | None = None
+
+    def before_update(self, network: Network, g: Arrays) -> None:
+        if self.initial is None:
+            self.initial = {name: w.copy() for name, w in network.parameters.items()}
+        for name, w in network.parameters.items():
+            g[name] += self.strength * (w - self.initial[name])
+
+
+class WeightClipping(Plasticity):
+    """After every update the weights and biases of a layer are clipped to +-bound / sqrt(fan in).
+
+    Layers without a fan in (layer norm) are left alone.
+    """
+
+    def __init__(self, bound: float) -> None:
+        self.bound = bound
+
+    def after_update(
+        self, network: Network, optimizer: Optimizer, activations: list[Array], draw: Draw
+    ) -> Units:
+        for layer in network.layers:
+            for w in layer.parameters.values():
+                if layer.fan_in is not None:
+                    limit = self.bound / math.sqrt(layer.fan_in)
+                    w[...] = np.clip(w, -limit, limit)
+        return []
+
+
+class ShrinkAndPerturb(Plasticity):
     """w = (1 - shrink) w, biases too. The reference knows it without noise only."""
 
     def __init__(self, shrink: float, noise: float = 0.0) -> None:
         assert noise == 0.0, "the noise of the compiled engine is its own"
         self.shrink = shrink
 
-    def start(self, network: Network) -> None:
-        """Nothing is kept from step to step."""
-
     def after_update(
         self, network: Network, optimizer: Optimizer, activations: list[Array], draw: Draw
-    ) -> list[tuple[int, int]]:
+    ) -> Units:
         for w in network.parameters.values():
             w *= 1.0 - self.shrink
         return []
 
 
-class ContinualBackprop:
+class UnitMethod(Plasticity):
+    """Methods that regenerate units of hidden layers. `replacements`: so far, per hidden layer."""
+
+    def start(self, network: Network) -> None:
+        if any(isinstance(layer, Conv2d) for layer in network.layers):
+            raise ValueError(f"{type(self).__name__} does not know the units of a Conv2d")
+        self.widths = [
+            network.parameters[incoming["weight"]].shape[1] for incoming, _ in network.hidden
+        ]
+        self.replacements = [0 for _ in self.widths]
+
+    def renew(
+        self, layer: int, unit: int, network: Network, optimizer: Optimizer, draw: Draw
+    ) -> None:
+        """Incoming weights drawn anew, bias 0, all their fields reset."""
+        incoming = network.hidden[layer][0]
+        network.parameters[incoming["weight"]][:, unit] = draw(layer, unit)
+        optimizer.reset(incoming["weight"], np.s_[:, unit])
+        if "bias" in incoming:
+            network.parameters[incoming["bias"]][unit] = 0.0
+            optimizer.reset(incoming["bias"], np.s_[unit])
+        self.replacements[layer] += 1
+
+    def silence(self, layer: int, unit: int, network: Network, optimizer: Optimizer) -> None:
+        """Outgoing weights 0, all their fields reset. The next layer's bias stays."""
+        outgoing = network.hidden[layer][1]
+        network.parameters[outgoing["weight"]][unit, :] = 0.0
+        optimizer.reset(outgoing["weight"], np.s_[unit, :])
+
+    def regenerate(
+        self, chosen: Iterable[tuple[int, int]], network: Network, optimizer: Optimizer, draw: Draw
+    ) -> None:
+        """Unit by unit from below: a weight between two of them ends as the upper unit's draw."""
+        for layer, unit in chosen:
+            self.renew(layer, unit, network, optimizer, draw)
+            self.silence(layer, unit, network, optimizer)
+
+
+class ContinualBackprop(UnitMethod):
     """Units of low utility are born again: Dohare et al., 2024.
 
     Per hidden layer: age, u (decaying mean of the instantaneous utility y), f (of the activation),
-    counter (regenerations that are due), replacements (regenerations so far).
+    counter (regenerations that are due).
     """
 
     def __init__(
@@ -54,12 +155,11 @@ class ContinualBackprop:
 
     def start(self, network: Network) -> None:
         """All units are born now."""
-        widths = [network.parameters[incoming["weight"]].shape[1] for incoming, _ in network.hidden]
-        self.age = [np.zeros(n, dtype=np.int64) for n in widths]
-        self.u = [np.zeros(n) for n in widths]
-        self.f = [np.zeros(n) for n in widths]
-        self.counter = [0.0 for _ in widths]
-        self.replacements = [0 for _ in widths]
+        super().start(network)
+        self.age = [np.zeros(n, dtype=np.int64) for n in self.widths]
+        self.u = [np.zeros(n) for n in self.widths]
+        self.f = [np.zeros(n) for n in self.widths]
+        self.counter = [0.0 for _ in self.widths]
         # How near a choice came to falling otherwise: the smallest relative distance between the
         # utilities of the last unit taken and the first one spared. Equal utilities are no danger.
         self.margin = math.inf
@@ -112,33 +212,22 @@ class ContinualBackprop:
         self.counter[layer] -= n
         utility = self.utilities(layer)[eligible]
         order = np.argsort(utility, kind="stable")
+        if not np.all(np.isfinite(utility)):  # 1 / 0: equal in exact arithmetic alone
+            self.margin = 0.0
         if 0 < n < len(eligible):
             taken, spared = utility[order[n - 1]], utility[order[n]]
             if taken != spared:
                 self.margin = min(self.margin, float((spared - taken) / abs(spared)))
         return [int(j) for j in eligible[order[:n]]]
 
-    def regenerate(
-        self, layer: int, unit: int, network: Network, optimizer: Optimizer, draw: Draw
-    ) -> None:
-        """Incoming weights drawn anew, bias and outgoing weights 0, all their fields reset."""
-        incoming, outgoing = network.hidden[layer]
-        network.parameters[incoming["weight"]][:, unit] = draw(layer, unit)
-        optimizer.reset(incoming["weight"], np.s_[:, unit])
-        if "bias" in incoming:
-            network.parameters[incoming["bias"]][unit] = 0.0
-            optimizer.reset(incoming["bias"], np.s_[unit])
-        network.parameters[outgoing["weight"]][unit, :] = 0.0
-        optimizer.reset(outgoing["weight"], np.s_[unit, :])
+    def forget(self, layer: int, unit: int) -> None:
         self.age[layer][unit] = 0
         self.u[layer][unit] = self.f[layer][unit] = 0.0
-        self.replacements[layer] += 1
 
     def after_update(
         self, network: Network, optimizer: Optimizer, activations: list[Array], draw: Draw
-    ) -> list[tuple[int, int]]:
-        """The regenerated units as (hidden layer, unit)."""
-        chosen: list[tuple[int, int]] = []
+    ) -> Units:
+        chosen: Units = []
         for layer, h in enumerate(activations):
             self.age[layer] += 1
             self.f[layer] = self.decay * self.f[layer] + (1.0 - self.decay) * h.mean(axis=0)
@@ -152,9 +241,90 @@ class ContinualBackprop:
                 if "bias" in outgoing:
                     weights = network.parameters[outgoing["weight"]][unit]
                     network.parameters[outgoing["bias"]] += mean * weights
-        for layer, unit in chosen:
-            self.regenerate(layer, unit, network, optimizer, draw)
+        self.regenerate(chosen, network, optimizer, draw)
         return chosen
 
 
-Plasticity = ShrinkAndPerturb | ContinualBackprop
+class ReDo(UnitMethod):
+    """Every `period` examples: s = m / (mean of m over the layer + 1e-9), m = mean |h| over those
+    examples; units with s <= threshold are regenerated. Sokar et al., 2023.
+
+    All incoming weights are drawn before outgoing ones are zeroed: a weight between two regenerated
+    units ends at 0. After a minibatch that crosses the period, m is the mean over all its examples.
+    """
+
+    def __init__(self, threshold: float, period: int) -> None:
+        self.threshold, self.period = threshold, period
+
+    def start(self, network: Network) -> None:
+        super().start(network)
+        self._begin_period()
+
+    def _begin_period(self) -> None:
+        self.examples = 0
+        self.sums = [np.zeros(n) for n in self.widths]  # of |h|
+
+    def after_update(
+        self, network: Network, optimizer: Optimizer, activations: list[Array], draw: Draw
+    ) -> Units:
+        for layer, h in enumerate(activations):
+            self.sums[layer] += np.sum(np.abs(h), axis=0)
+        self.examples += len(activations[0]) if activations else 0
+        if self.examples < self.period:
+            return []
+        chosen = [(layer, unit) for layer in range(len(self.sums)) for unit in self._dormant(layer)]
+        self._begin_period()
+        for layer, unit in chosen:
+            self.renew(layer, unit, network, optimizer, draw)
+        for layer, unit in chosen:
+            self.silence(layer, unit, network, optimizer)
+        return chosen
+
+    def _dormant(self, layer: int) -> list[int]:
+        m = self.sums[layer] / self.examples
+        s = m / (np.mean(m) + 1e-9)
+        return [int(unit) for unit in np.flatnonzero(s <= self.threshold)]
+
+
+class SelfNormalizedReset(UnitMethod):
+    """a = number of examples since h > 0. A unit that fires adds a to its list of past values, and
+    a = 0. Otherwise a += 1; where the list has at least `minimum` entries and the share of those
+    >= a is at most `threshold`, the unit is regenerated, a = 0 and the list is emptied.
+    Farias & Jozefiak, 2025.
+
+    The examples of a minibatch count one by one; the chosen units are regenerated after the last.
+    """
+
+    def __init__(self, threshold: float, minimum: int) -> None:
+        self.threshold, self.minimum = threshold, minimum
+
+    def start(self, network: Network) -> None:
+        super().start(network)
+        self.a = [np.zeros(n, dtype=np.int64) for n in self.widths]
+        self.past: list[list[list[int]]] = [[[] for _ in range(n)] for n in self.widths]
+
+    def forget(self, layer: int, unit: int) -> None:
+        self.a[layer][unit] = 0
+        self.past[layer][unit] = []
+
+    def after_update(
+        self, network: Network, optimizer: Optimizer, activations: list[Array], draw: Draw
+    ) -> Units:
+        chosen = []
+        for layer, h in enumerate(activations):
+            for unit in range(self.widths[layer]):
+                verdicts = [self._is_silent_too_long(layer, unit, float(a)) for a in h[:, unit]]
+                if any(verdicts):
+                    chosen.append((layer, unit))
+        self.regenerate(chosen, network, optimizer, draw)
+        return chosen
+
+    def _is_silent_too_long(self, layer: int, unit: int, h: float) -> bool:
+        a, past = self.a[layer], self.past[layer][unit]
+        if h > 0.0:
+            past.append(int(a[unit]))
+            a[unit] = 0
+            return False
+        a[unit] += 1
+        longer = sum(value >= a[unit] for value in past)
+        return len(past) >= self.minimum and longer / len(past) <= self.threshold

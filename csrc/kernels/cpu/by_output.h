@@ -83,9 +83,11 @@ void backward_by_output(const UpdateArgs<T>& a, bool squared) {
 }
 
 template <class Rule, bool kDecay, class T>
-STREAMDL_COLD void repair_by_output(UpdateArgs<T>& a, int j, int k) {
+STREAMDL_COLD void repair_by_output(UpdateArgs<T>& a, int j, int k, const T* noise, Register<T>* parts) {
   using V = Register<T>;
-  auto c = make_context<Rule, kDecay, false, V>(a.hyper);
+  auto c = make_context<Rule, kDecay, false, V>(a);
+  if constexpr (Rule::uses_noise) c.noise = load_register(noise);
+  if constexpr (kOfUnits<Rule>) c.unit = V(a.unit_factors[k]);
   for (int i = 0; i < Rule::clock_count; ++i)
     c.correction[i] = max(load_register(a.row_correction[i] + j), V(a.column_correction[i][k]));
   const V x = load_register(a.x + j);
@@ -93,6 +95,7 @@ STREAMDL_COLD void repair_by_output(UpdateArgs<T>& a, int j, int k) {
   const OuterProduct<V> g{x, V(a.delta[k])};
   T* const p = a.weights + k * a.output_stride + j;
   a.largest = largest_of(update_carefully<Rule>(p, a.columns, g, d, c, a.cancelled), a.largest);
+  for (int i = 0; i < kSumsAfter<Rule>; ++i) parts[i] = c.part[i];
 }
 
 template <class Rule, unsigned kMode, class T>
@@ -101,11 +104,18 @@ void update_by_output(UpdateArgs<T>& args) {
   constexpr bool decays = kMode & kDecay, bounded = kMode & kBounded;
   constexpr bool propagate = kMode & kPropagate, outgoing = kMode & kOutgoingSums;
   const UpdateArgs<T> a = args;  // a copy, since vector stores may change anything else
-  auto c = make_context<Rule, decays, true, V>(a.hyper);
+  auto c = make_context<Rule, decays, true, V>(a);
   const V limit(a.limit);
+  alignas(kAlignment) T normal[Rule::uses_noise ? kFewOutputs : 1][kNormals];
   auto piece = [&](ptrdiff_t j) __attribute__((always_inline)) {
     const V x = load_register(a.x + j), square = x * x;
-    V dot(0), squared_dot(0), total(0);
+    V dot(0), squared_dot(0), total(0), parts[kSumsAfter<Rule> + 1];
+    for (V& part : parts) part = V(kNoPart<Rule, T>);
+    if constexpr (Rule::uses_noise)
+      if (j % kNormals == 0)
+        for (int k = 0; k < a.used; ++k)
+          draw_normals(normal[k], (uint32_t)k * counters_of(a.inputs) + (uint32_t)j / kNormals * 16, a.noise,
+                       a.inputs - (int)j);
 #pragma GCC unroll 1
     for (int k = 0; k < a.used; ++k) {
       T* const p = a.weights + k * a.output_stride + j;
@@ -118,17 +128,21 @@ void update_by_output(UpdateArgs<T>& args) {
       }
       for (int i = 0; i < Rule::clock_count; ++i)
         c.correction[i] = max(load_register(a.row_correction[i] + j), V(a.column_correction[i][k]));
+      if constexpr (kOfUnits<Rule>) c.unit = V(a.unit_factors[k]);
+      if constexpr (Rule::uses_noise) c.noise = load_register(normal[k] + j % kNormals);
       const OuterProduct<V> g{x, delta};
       if (!update_quickly<Rule, bounded>(p, a.columns, w, g, square * s, c, limit)) [[unlikely]] {
-        repair_by_output<Rule, decays>(args, j, k);
+        repair_by_output<Rule, decays>(args, j, k, normal[Rule::uses_noise ? k : 0] + j % kNormals, c.part);
         w = load_register(p);
       }
+      for (int i = 0; i < kSumsAfter<Rule>; ++i) parts[i] = with_part<Rule>(parts[i], c.part[i]);
       if constexpr (outgoing) total = total + abs(w);
     }
     auto put = [&](T* into, V all) { store(into + j, a.rests ? select(x != V(0), all, V(0)) : all); };
     if constexpr (propagate) put(a.input_delta, dot);
     if constexpr (propagate && Rule::uses_sensitivity) put(a.input_sensitivity, squared_dot);
     if constexpr (outgoing) store(a.outgoing_sum + j, total);
+    for (int i = 0; i < kSumsAfter<Rule>; ++i) store(a.row_sums[i] + j, parts[i]);
   };
   if constexpr (propagate)
     for (int j = 0; is_sparse<T>(a.row_count, a.inputs) && j < a.inputs; j += V::width) {
@@ -138,7 +152,7 @@ void update_by_output(UpdateArgs<T>& args) {
   visit_vectors<T>(a.rows, a.row_count, a.inputs, [&](int j) __attribute__((always_inline)) {
     for (int i = 0; i < Lanes<T>::width; i += V::width) piece(j + i);
   });
-  update_bias<Rule, kMode>(a, args, c);
+  update_bias<Rule, kMode>(a, args, c, (uint32_t)a.used * counters_of(a.inputs));
 }
 
 STREAMDL_END

@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/by_output.h"
 #include "kernels/cpu/losses.h"
+#include "kernels/cpu/measure.h"
 #include "kernels/cpu/td.h"
 #include "kernels/cpu/units.h"
 #include "kernels/cpu/update.h"
@@ -10,35 +11,66 @@
 
 STREAMDL_BEGIN
 
-// The modes of a rule. Incoming sums imply outgoing ones, so a quarter of them coincide.
+// The rule whose kernels a rule shares, with the same formulas and as many fields.
+template <class Rule>
+struct KernelOf {
+  using type = Rule;
+};
+template <class Rule>
+  requires requires { typename Rule::Kernel; }
+struct KernelOf<Rule> {
+  using type = typename Rule::Kernel;
+};
+
+// The modes of a rule. Incoming sums imply outgoing ones, so a quarter of them coincide. Of rules with much work per
+// weight there is less to compile: they take whatever costs little always, as do rules with fields on the plain set.
+// That changes no bit.
+template <class Rule>
+constexpr unsigned mode_of(unsigned m) {
+  if (m & kIncomingSums) m |= kOutgoingSums;
+  if (!Rule::many_modes || (kPlain && Rule::field_count)) m |= kDecay | kOutgoingSums | kPropagate;
+  if (Rule::sums.before) m &= ~(unsigned)kPropagate;  // that comes with the pass that measures
+  return m;
+}
+
 template <class Rule, class T>
 constexpr RuleKernels<T> rule_kernels() {
   RuleKernels<T> k{};
   // clang-format off
 #define STREAMDL_MODE(m)                                       \
-  k.update[m] = &update<Rule, (m) & 8 ? ((m) | 4) : (m), T>;   \
-  k.update_by_output[m] = &update_by_output<Rule, (m) & 7, T>;
+  k.update[m] = &update<Rule, mode_of<Rule>(m), T>;            \
+  k.update_by_output[m] = &update_by_output<Rule, mode_of<Rule>((m) & 7), T>;
   STREAMDL_MODE(0) STREAMDL_MODE(1) STREAMDL_MODE(2) STREAMDL_MODE(3)
   STREAMDL_MODE(4) STREAMDL_MODE(5) STREAMDL_MODE(6) STREAMDL_MODE(7)
   STREAMDL_MODE(8) STREAMDL_MODE(9) STREAMDL_MODE(10) STREAMDL_MODE(11)
   STREAMDL_MODE(12) STREAMDL_MODE(13) STREAMDL_MODE(14) STREAMDL_MODE(15)
 #undef STREAMDL_MODE
-  // Decay and incoming sums are rare enough for every value to be looked at.
-#define STREAMDL_BOUNDED(m)                                                                             \
-  k.update[(m) | kBounded] = &update<Rule, Rule::field_count && !kPlain ? (m) | kBounded : (m), T>;    \
-  k.update_by_output[(m) | kBounded] = &update_by_output<Rule, Rule::field_count && !kPlain ? (m) | kBounded : (m), T>;
-  STREAMDL_BOUNDED(0) STREAMDL_BOUNDED(1) STREAMDL_BOUNDED(4) STREAMDL_BOUNDED(5)
+      // clang-format on
+      if constexpr (requires { &Rule::bound; }) {
+    k.bound = &Rule::bound;
+    // Decay and incoming sums are rare enough for every value to be looked at.
+#define STREAMDL_BOUNDED(m)                                                       \
+  k.update[(m) | kBounded] = &update < Rule, kPlain ? (m) : (m) | kBounded, T > ; \
+  k.update_by_output[(m) | kBounded] = &update_by_output < Rule, kPlain ? (m) : (m) | kBounded, T > ;
+    STREAMDL_BOUNDED(0) STREAMDL_BOUNDED(1) STREAMDL_BOUNDED(4) STREAMDL_BOUNDED(5)
 #undef STREAMDL_BOUNDED
-  if constexpr (Rule::field_count > 0) k.bound = &Rule::bound;
-  k.update_stored[0] = &update_stored<Rule, false, T>;
+  }
+  k.update_stored[0] = &update_stored<Rule, mode_of<Rule>(0) != 0, T>;
   k.update_stored[1] = &update_stored<Rule, true, T>;
-  // clang-format on
+  if constexpr (requires(double* shared) { Rule::begin(shared, shared, 0.0); }) k.begin = &Rule::begin;
+  if constexpr (requires(const Conclusion& c) { Rule::conclude(c); }) k.conclude = &Rule::conclude;
+  if constexpr (Rule::sums.before) {
+    k.measure = &measure<Rule, T>;
+    k.measure_by_output = &measure_by_output<Rule, T>;
+    k.measure_stored = &measure_stored<Rule, T>;
+    if constexpr (kOfUnits<Rule>) k.conclude_units = &conclude_units<Rule, T>;
+  }
   return k;
 }
 
 template <class T>
 const Kernels<T>& table() {
-#define STREAMDL_RULE(Rule) rule_kernels<Rule, T>(),
+#define STREAMDL_RULE(Rule) rule_kernels<KernelOf<Rule>::type, T>(),
   static constexpr RuleKernels<T> rules[] = {STREAMDL_OPTIMIZERS(STREAMDL_RULE)};
 #undef STREAMDL_RULE
 #define STREAMDL_VALUE(A, name, gain) &emit<A, T>,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cpu/dense.h"
+#include "kernels/cpu/noise.h"
 #include "math/philox.h"
 #include "rules/activations.h"
 #include "rules/units/continual_backprop.h"
@@ -170,41 +171,18 @@ bool drop(const T* in, T* out, T* gate, int n, double rate, const uint32_t* coun
 
 //---------------------------------------------------------------------------- perturbation
 
-// Word 2 k of a counter gives two normals, so sixteen counters give 64: four vectors of a row.
 template <class T>
 T perturb(T* row, int n, double shrink, double noise, const uint32_t* counter, const uint32_t* key) {
   using V = Lanes<T>;
   const V keep((T)(1 - shrink)), scale_((T)noise);
-  alignas(64) T normal[64];
+  const uint32_t from[] = {counter[0], counter[1], counter[2], counter[3], key[0], key[1]};
+  alignas(kAlignment) T normal[kNormals] = {};
   V most(0);
-  for (int j = 0; j < n; j += 64) {
-    if (noise != 0) {
-      Words words[4];
-      philox(Words(counter[0] + (uint32_t)j / 4) + iota(), counter[1], counter[2], counter[3], key[0], key[1], words);
-      for (int half = 0; half < 2; ++half) {
-        Lanes<float> z[2];
-        normals(words[2 * half], words[2 * half + 1], z[0], z[1]);
-        for (int k = 0; k < 2; ++k) {
-          if constexpr (sizeof(T) == 4) {
-            store(normal + 32 * half + 16 * k, z[k]);
-          } else {
-            Lanes<double> first, second;
-            widen(z[k], first, second);
-            store(normal + 32 * half + 16 * k, first);
-            store(normal + 32 * half + 16 * k + 8, second);
-          }
-        }
-      }
-    } else {
-      for (T& z : normal) z = T(0);
-    }
-    for (int k = 0; k < 64 && j + k < n; k += V::width) {
-      V w = load(row + j + k);
-      w = fma(scale_, load(normal + k), w * keep);
-      store(row + j + k, w);
-    }
+  for (int j = 0; j < n; j += kNormals) {
+    if (noise != 0) draw_normals(normal, (uint32_t)j / kNormals * 16, from, n - j);
+    for (int k = 0; k < kNormals && j + k < n; k += V::width)
+      store(row + j + k, fma(scale_, load(normal + k), load(row + j + k) * keep));
   }
-  clear_padding(row, n);
   for (int j = 0; j < n; j += V::width) most = max(abs(load(row + j)), most);
   return maximum(most);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cpu/dense.h"
+#include "kernels/cpu/noise.h"
 #include "rules/context.h"
 
 STREAMDL_BEGIN
@@ -11,33 +12,82 @@ STREAMDL_BEGIN
 // than registers; memory is fastest read as it lies. Incoming sums add up over the rows of a pass: their number
 // must not change.
 template <class Rule, unsigned kMode, Level kLevel>
-inline constexpr int kRowsPerPass = Rule::field_count                  ? 1
-                                    : kMode & kIncomingSums            ? 2
-                                    : kLevel == Level::memory          ? 1
-                                    : kLevel != Level::near            ? 4
-                                    : kMode & kOutgoingSums && kHalves ? 2
-                                                                       : 4;
+inline constexpr int kRowsPerPass = Rule::field_count || Rule::uses_noise ? 1
+                                    : kMode & kIncomingSums               ? 2
+                                    : kLevel == Level::memory             ? 1
+                                    : kLevel != Level::near               ? 4
+                                    : kMode & kOutgoingSums && kHalves    ? 2
+                                                                          : 4;
 
 template <class Rule>
 inline constexpr int kHypersOf = sizeof(Rule::hypers) / sizeof(Rule::hypers[0]);
 
-template <class Rule, bool kDecay, bool kQuick, class V>
-STREAMDL_HD Context<V, kHypersOf<Rule>, kDecay, kQuick> make_context(const double* hyper) {
+template <class Rule>
+inline constexpr int kSumsAfter = Rule::sums.before ? 0 : Rule::sums.count;
+template <class Rule>
+inline constexpr bool kOfUnits = Rule::sums.count > 0 && Rule::sums.scope == Scope::unit;
+
+template <class Rule, class C>
+STREAMDL_HD void share(C& c, const double* shared) {
+  using V = typename C::Lane;
+  for (int i = 0; i < Rule::shared_count; ++i) c.shared[i] = V((Number<V>)shared[i]);
+}
+
+// Of UpdateArgs or StoredUpdateArgs.
+template <class Rule, bool kDecay, bool kQuick, class V, class A>
+STREAMDL_HD Context<V, kHypersOf<Rule>, kDecay, kQuick> make_context(const A& a) {
   Context<V, kHypersOf<Rule>, kDecay, kQuick> c;
   using T = Number<V>;
-  for (int i = 0; i < kHypersOf<Rule>; ++i) c.hyper[i] = V((T)hyper[i]);
-  c.weight_decay = V((T)hyper[kHypersOf<Rule>]);
-  c.decoupled_weight_decay = V((T)hyper[kHypersOf<Rule> + 1]);
+  for (int i = 0; i < kHypersOf<Rule>; ++i) c.hyper[i] = V((T)a.hyper[i]);
+  if constexpr (Rule::takes_decays) {
+    c.weight_decay = V((T)a.hyper[kHypersOf<Rule>]);
+    c.decoupled_weight_decay = V((T)a.hyper[kHypersOf<Rule> + 1]);
+  } else {
+    c.weight_decay = c.decoupled_weight_decay = V(0);
+  }
   c.correction[0] = c.correction[1] = V(1);
+  if constexpr (Rule::descends_output) c.error = V(a.error);
+  for (int i = 0; i < Rule::option_count; ++i) c.options[i] = a.options[i];
+  share<Rule>(c, a.shared);
   return c;
 }
 
-// w, and NaN where a field is not finite; without `kAll`, the fields that the weight shows are left out.
-template <class Rule, bool kAll, class V>
+// What contributions add up to: their sum, or the largest.
+template <class Rule, class V>
+STREAMDL_HD V with_part(V total, V part) {
+  return Rule::sums.largest ? max(part, total) : total + part;
+}
+template <class Rule, class T>
+STREAMDL_HD T total_of(Lanes<T> parts) {
+  return Rule::sums.largest ? maximum(parts) : sum(parts);
+}
+template <class Rule, class T>
+inline constexpr T kNoPart = Rule::sums.largest ? -kFinite<T> : T(0);
+
+// w, and NaN where a field that was written is not finite; without `kAll`, those that the weight shows are left out.
+template <class Rule, unsigned kWritten, bool kAll, class V>
 STREAMDL_HD V with_fields(V w, const V* f) {
+  constexpr unsigned kLooked = kAll ? kWritten : kWritten & ~Rule::shown_by_weight;
   for (int k = 0; k < Rule::field_count; ++k)
-    if (kAll || !Rule::fields[k].shows_in_weight) w = fma(f[k], V(0), w);
+    if (kLooked >> k & 1) w = fma(f[k], V(0), w);
   return w;
+}
+
+template <class Rule, class V, class T>
+STREAMDL_HD void load_fields(const T* p, ptrdiff_t columns, V* f) {
+  for (int k = 0; k < Rule::field_count; ++k) f[k] = load_register(p + (k + 1) * columns);
+}
+template <class Rule, unsigned kWritten, class V, class T>
+STREAMDL_HD void store_fields(T* p, ptrdiff_t columns, const V* f) {
+  for (int k = 0; k < Rule::field_count; ++k)
+    if (kWritten >> k & 1) store(p + (k + 1) * columns, f[k]);
+}
+// Fields return to what they were where they are not sound; how many weights that concerns.
+template <class Rule, unsigned kWritten, class M, class V, class T>
+STREAMDL_HD uint64_t store_sound_fields(T* p, ptrdiff_t columns, M sound, const V* f) {
+  for (int k = 0; k < Rule::field_count; ++k)
+    if (T* field = p + (k + 1) * columns; kWritten >> k & 1) store(field, select(sound, f[k], load_register(field)));
+  return (uint64_t)(V::width - __builtin_popcount(to_bits(sound)));
 }
 
 // The update of one register of weights at `p`, their fields `columns` further on each. False, and nothing
@@ -48,37 +98,36 @@ STREAMDL_HD bool update_quickly(T* p, ptrdiff_t columns, V& w, const G& g, V d, 
   if constexpr (Rule::field_count == 0) {  // bounded by the learner beforehand
     Rule::apply(w, g, d, (V*)nullptr, c);
   } else {
+    constexpr unsigned kWritten = Rule::apply_writes;
     V f[Rule::field_count];
-    for (int k = 0; k < Rule::field_count; ++k) f[k] = load_register(p + (k + 1) * columns);
+    load_fields<Rule>(p, columns, f);
     Rule::apply(w, g, d, f, c);
     if constexpr (!kBounded) {
-      auto fits = with_fields<Rule, false>(abs(w), f) <= limit;
+      auto fits = with_fields<Rule, kWritten, false>(abs(w), f) <= limit;
       if constexpr (Rule::uses_exponential && is_single<V>) fits = fits & grows_a_little(c.growth, c.step);
       if (!all(fits)) [[unlikely]]
         return false;
     }
-    for (int k = 0; k < Rule::field_count; ++k) store(p + (k + 1) * columns, f[k]);
+    store_fields<Rule, kWritten>(p, columns, f);
   }
   store(p, w);
   return true;
 }
 
 // The same with the full formulas; returns the new weights. A weight whose new value or field is not finite
-// keeps all its old ones, and is counted.
+// keeps all its old ones, contributes nothing, and is counted.
 template <class Rule, class V, class T, class G, class C>
 STREAMDL_HD V update_carefully(T* p, ptrdiff_t columns, const G& g, V d, C& c, uint64_t& cancelled) {
   const V old = load_register(p);
   V w = old, f[Rule::field_count + 1];
-  for (int k = 0; k < Rule::field_count; ++k) f[k] = load_register(p + (k + 1) * columns);
+  load_fields<Rule>(p, columns, f);
   Rule::apply(w, g, d, f, c);
   if constexpr (Rule::field_count > 0) {
-    const auto sound = with_fields<Rule, true>(w * V(0), f) == V(0);
+    constexpr unsigned kWritten = Rule::apply_writes;
+    const auto sound = with_fields<Rule, kWritten, true>(w * V(0), f) == V(0);
     w = select(sound, w, old);
-    for (int k = 0; k < Rule::field_count; ++k) {
-      T* field = p + (k + 1) * columns;
-      store(field, select(sound, f[k], load_register(field)));
-    }
-    cancelled += (uint64_t)(V::width - __builtin_popcount(to_bits(sound)));
+    cancelled += store_sound_fields<Rule, kWritten>(p, columns, sound, f);
+    for (int k = 0; k < kSumsAfter<Rule>; ++k) c.part[k] = select(sound, c.part[k], V(kNoPart<Rule, T>));
   }
   store(p, w);
   return w;
@@ -93,16 +142,22 @@ STREAMDL_HD T largest_of(V w, T least) {
 }
 
 // Row -1 is the bias, whose input is 1 and has been there from the start.
+// `parts` gets what the weights contribute.
 template <class Rule, bool kDecay, class T>
-STREAMDL_COLD void repair(UpdateArgs<T>& a, T* p, int row, ptrdiff_t j) {
+STREAMDL_COLD void repair(UpdateArgs<T>& a, T* p, int row, ptrdiff_t j, const T* noise, Register<T>* parts) {
   using V = Register<T>;
-  auto c = make_context<Rule, kDecay, false, V>(a.hyper);
+  auto c = make_context<Rule, kDecay, false, V>(a);
+  if (row < 0) share<Rule>(c, a.bias_shared);
+  if constexpr (Rule::uses_noise) c.noise = load_register(noise);
+  if constexpr (kOfUnits<Rule>)
+    c.unit = row < 0 && Rule::sums.biases_apart ? V(a.bias_factor) : load_register(a.unit_factors + j);
   const T x = row < 0 ? T(1) : a.x[row];
   for (int k = 0; k < Rule::clock_count; ++k)
     c.correction[k] = max(V(row < 0 ? T(1) : a.row_correction[k][row]), load_register(a.column_correction[k] + j));
   const V d = Rule::uses_sensitivity ? V(x * x) * load_register(a.sensitivity + j) : V(0);
   const OuterProduct<V> g{V(x), load_register(a.delta + j)};
   a.largest = largest_of(update_carefully<Rule>(p, a.columns, g, d, c, a.cancelled), a.largest);
+  for (int k = 0; k < kSumsAfter<Rule>; ++k) parts[k] = c.part[k];
 }
 
 template <class Rule, unsigned kMode, int kRows, bool kFetch, class T, class C>
@@ -121,6 +176,10 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
   const V limit(a.limit);
   V x[kRows], square[kRows], row_correction[kRows][kMaxClocks];
   V dot[kRows][kPieces], squared_dot[kRows][kPieces], total[kRows][kPieces];
+  V parts[kSumsAfter<Rule> + 1][kPieces];
+  alignas(kAlignment) T normal[Rule::uses_noise ? kRows : 1][kNormals];
+  for (auto& of : parts)
+    for (V& part : of) part = V(kNoPart<Rule, T>);
   T* row[kRows];
   const T* next[kRows];
   for (int r = 0; r < kRows; ++r) {
@@ -135,6 +194,12 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
     const V delta = load_register(deltas + at);
     V s(0), change(0);
     if constexpr (Rule::uses_sensitivity) s = load_register(sensitivities + at);
+    if constexpr (kOfUnits<Rule>) c.unit = load_register(a.unit_factors + at);
+    if constexpr (Rule::uses_noise)
+      if (at % kNormals == 0)
+        for (int r = 0; r < kRows; ++r)
+          draw_normals(normal[r], (uint32_t)rows[r] * counters_of(a.used) + (uint32_t)at / kNormals * 16, a.noise,
+                       a.used - (int)at);
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
       const V old = load_register(row[r] + at);
@@ -146,10 +211,13 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
         c.correction[k] = max(row_correction[r][k], load_register(column_correction[k] + at));
       V w = old;
       const OuterProduct<V> g{x[r], delta};
+      if constexpr (Rule::uses_noise) c.noise = load_register(normal[r] + at % kNormals);
       if (!update_quickly<Rule, bounded>(row[r] + at, columns, w, g, square[r] * s, c, limit)) [[unlikely]] {
-        repair<Rule, C::decays>(args, row[r] + at, rows[r], at);
+        repair<Rule, C::decays>(args, row[r] + at, rows[r], at, normal[Rule::uses_noise ? r : 0] + at % kNormals,
+                                c.part);
         w = load_register(row[r] + at);
       }
+      for (int k = 0; k < kSumsAfter<Rule>; ++k) parts[k][i] = with_part<Rule>(parts[k][i], c.part[k]);
       if constexpr (outgoing) total[r][i] = total[r][i] + abs(w);
       if constexpr (incoming) change = change + (abs(w) - abs(old));
     }
@@ -187,20 +255,40 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
     if constexpr (outgoing) put(a.outgoing_sum, total);
   }
   if constexpr (propagate && Rule::uses_sensitivity) put(a.input_sensitivity, squared_dot);
+  static_assert(kSumsAfter<Rule> == 0 || kRows == 1);
+  for (int k = 0; k < kSumsAfter<Rule>; ++k) a.row_sums[k][rows[0]] = total_of<Rule>(join(parts[k]));
 }
 
+// The bias is the vector behind all others; `first_draw` is where its draws begin.
 template <class Rule, unsigned kMode, class T, class C>
-STREAMDL_HD void update_bias(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c) {
+STREAMDL_HD void update_bias(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, uint32_t first_draw) {
   using V = Register<T>;
+  constexpr int kPieces = Lanes<T>::width / V::width;
   if (!a.bias) return;
+  share<Rule>(c, a.bias_shared);
+  V parts[kSumsAfter<Rule> + 1][kPieces];
+  for (auto& of : parts)
+    for (V& part : of) part = V(kNoPart<Rule, T>);
+  alignas(kAlignment) T normal[kNormals];
   for (int j = 0; j < a.used; j += V::width) {
     for (int k = 0; k < Rule::clock_count; ++k) c.correction[k] = load_register(a.column_correction[k] + j);
     V d(0), w = load_register(a.bias + j);
     if constexpr (Rule::uses_sensitivity) d = load_register(a.sensitivity + j);
+    if constexpr (kOfUnits<Rule>)
+      c.unit = Rule::sums.biases_apart ? V(a.bias_factor) : load_register(a.unit_factors + j);
+    if constexpr (Rule::uses_noise) {
+      if (j % kNormals == 0) draw_normals(normal, first_draw + (uint32_t)j / kNormals * 16, a.noise, a.used - j);
+      c.noise = load_register(normal + j % kNormals);
+    }
     const OuterProduct<V> g{V(1), load_register(a.delta + j)};
     if (!update_quickly<Rule, (kMode & kBounded) != 0>(a.bias + j, a.columns, w, g, d, c, V(a.limit)))
-      repair<Rule, C::decays>(args, a.bias + j, -1, j);
+      repair<Rule, C::decays>(args, a.bias + j, -1, j, normal + j % kNormals, c.part);
+    for (int k = 0; k < kSumsAfter<Rule>; ++k) {
+      V& part = parts[k][j / V::width % kPieces];
+      part = with_part<Rule>(part, c.part[k]);
+    }
   }
+  for (int k = 0; k < kSumsAfter<Rule>; ++k) args.bias_sums[k] = total_of<Rule>(join(parts[k]));
 }
 
 template <class Rule, unsigned kMode, Level kLevel, class T, class C>
@@ -214,30 +302,50 @@ template <class Rule, unsigned kMode, class T>
 void update(UpdateArgs<T>& args) {
   using V = Register<T>;
   const UpdateArgs<T> a = args;  // a copy, since vector stores may change anything else
-  auto c = make_context<Rule, (kMode & kDecay) != 0, true, V>(a.hyper);
+  auto c = make_context<Rule, (kMode & kDecay) != 0, true, V>(a);
   // Whole registers are so quick that rows from the second-level cache are worth asking for early, too.
   constexpr size_t kNear = 32 << 10;
   const bool fetch = a.level != Level::near || (!kHalves && (size_t)a.row_count * a.columns * sizeof(T) > kNear);
-  if (a.level == Level::memory) update_groups<Rule, kMode, Level::memory>(a, args, c);
+  if constexpr (!Rule::many_modes) update_groups<Rule, kMode, Level::far>(a, args, c);
+  else if (a.level == Level::memory) update_groups<Rule, kMode, Level::memory>(a, args, c);
   else if (fetch) update_groups<Rule, kMode, Level::far>(a, args, c);
   else update_groups<Rule, kMode, Level::near>(a, args, c);
-  update_bias<Rule, kMode>(a, args, c);
+  update_bias<Rule, kMode>(a, args, c, (uint32_t)a.inputs * counters_of(a.used));
+}
+
+template <class Rule, class V, class T, class C>
+STREAMDL_HD void begin_register(const StoredUpdateArgs<T>& a, C& c, int j) {
+  for (int k = 0; k < Rule::clock_count; ++k) {
+    const V column = load_register(a.column_correction[k] + j);
+    c.correction[k] = a.row_correction ? max(V(a.row_correction[k]), column) : column;
+  }
+  if constexpr (kOfUnits<Rule>) c.unit = a.unit_factors ? load_register(a.unit_factors + j) : V(a.unit_factor);
 }
 
 template <class Rule, bool kDecay, class T>
 void update_stored(StoredUpdateArgs<T>& a) {
   using V = Register<T>;
-  auto c = make_context<Rule, kDecay, false, V>(a.hyper);
-  V most(0);
+  constexpr int kPieces = Lanes<T>::width / V::width;
+  auto c = make_context<Rule, kDecay, false, V>(a);
+  V most(0), parts[kSumsAfter<Rule> + 1][kPieces];
+  for (auto& of : parts)
+    for (V& part : of) part = V(kNoPart<Rule, T>);
+  alignas(kAlignment) T normal[kNormals];
   for (int j = 0; j < a.used; j += V::width) {
-    for (int k = 0; k < Rule::clock_count; ++k) {
-      const V column = load_register(a.column_correction[k] + j);
-      c.correction[k] = a.row_correction ? max(V(a.row_correction[k]), column) : column;
+    begin_register<Rule, V>(a, c, j);
+    if constexpr (Rule::uses_noise) {
+      if (j % kNormals == 0) draw_normals(normal, a.first_draw + (uint32_t)j / kNormals * 16, a.noise, a.used - j);
+      c.noise = load_register(normal + j % kNormals);
     }
     const V d = a.sensitivity ? load_register(a.sensitivity + j) : V(0);
     const Stored<V> g{load_register(a.gradient + j)};
     most = max(abs(update_carefully<Rule>(a.weights + j, a.columns, g, d, c, a.cancelled)), most);
+    for (int k = 0; k < kSumsAfter<Rule>; ++k) {
+      V& part = parts[k][j / V::width % kPieces];
+      part = with_part<Rule>(part, c.part[k]);
+    }
   }
+  for (int k = 0; k < kSumsAfter<Rule>; ++k) a.sums[k] = total_of<Rule>(join(parts[k]));
   a.largest = largest_of(most, a.largest);
 }
 

@@ -6,7 +6,7 @@
 
 STREAMDL_BEGIN
 
-struct Adam {
+struct Adam : RuleDefaults {
   static constexpr Description description = {
       "Adam", "Adaptive moment estimation; the bias correction counts from each weight's own birth.",
       "m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;  "
@@ -22,17 +22,13 @@ struct Adam {
   };
   static constexpr int field_count = 2;
   static constexpr Field fields[] = {
-      {"first_moment", kStartsAtZero, "m: decaying mean of the gradient", true},
+      {"first_moment", kStartsAtZero, "m: decaying mean of the gradient"},
       {"second_moment", kStartsAtZero, "v: decaying mean of the squared gradient"},
   };
-  static constexpr bool uses_sensitivity = false;
-  static constexpr bool uses_exponential = false;
-  static constexpr bool silent_rows_rest = false;
-  // The hyper-parameters whose powers beta^t each unit keeps, for the bias corrections.
+  static constexpr bool many_modes = true;
+  static constexpr unsigned shown_by_weight = 1;
   static constexpr int clock_count = 2;
   static constexpr int clocks[] = {beta1, beta2};
-
-  static bool serves(const double*) { return true; }
 
   static bool bound(double* most, double g, const double* hyper) {
     const double m = (hyper[beta1] * most[1] + (1 - hyper[beta1]) * g) * kRounding;

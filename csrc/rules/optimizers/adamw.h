@@ -6,6 +6,7 @@
 STREAMDL_BEGIN
 
 struct AdamW : Adam {
+  using Kernel = Adam;
   static constexpr Description description = {
       "AdamW",
       "Adam with decoupled weight decay; the bias correction counts from each weight's own birth.",

@@ -8,7 +8,7 @@
 
 STREAMDL_BEGIN
 
-struct IDBD {
+struct IDBD : RuleDefaults {
   static constexpr Description description = {
       "IDBD", "Incremental delta-bar-delta: a step size per weight, learned by meta-gradient descent.",
       "beta -= theta g h;  a = exp(beta);  w -= a g;  h = h max(0, 1 - a d) - a g, "
@@ -22,16 +22,14 @@ struct IDBD {
   };
   static constexpr int field_count = 2;
   static constexpr Field fields[] = {
-      {"step_size", step_size, "a = exp(beta): this weight's step size", true},
+      {"step_size", step_size, "a = exp(beta): this weight's step size"},
       {"weight_trace", kStartsAtZero, "h: decaying trace of recent changes of the weight"},
   };
+  static constexpr bool many_modes = true;
+  static constexpr unsigned shown_by_weight = 1;
   static constexpr bool uses_sensitivity = true;
   static constexpr bool uses_exponential = true;
   static constexpr bool silent_rows_rest = true;  // g = 0 and d = 0 leave w, a and h as they are
-  static constexpr int clock_count = 0;
-  static constexpr const int* clocks = nullptr;
-
-  static bool serves(const double*) { return true; }
 
   static bool bound(double* most, double g, const double* hyper) {
     const double increment = hyper[meta_step_size] * g * most[2] * kRounding;

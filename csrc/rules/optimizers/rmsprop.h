@@ -6,7 +6,7 @@
 
 STREAMDL_BEGIN
 
-struct RMSprop {
+struct RMSprop : RuleDefaults {
   static constexpr Description description = {"RMSprop", "Divides the gradient by the root of its recent mean square.",
                                               "v = decay v + (1 - decay) g^2;  w -= step_size g / (sqrt(v) + epsilon)",
                                               "Tieleman and Hinton, 2012",
@@ -22,13 +22,7 @@ struct RMSprop {
   static constexpr Field fields[] = {
       {"mean_square", kStartsAtZero, "v: decaying mean of the squared gradient"},
   };
-  static constexpr bool uses_sensitivity = false;
-  static constexpr bool uses_exponential = false;
-  static constexpr bool silent_rows_rest = false;
-  static constexpr int clock_count = 0;
-  static constexpr const int* clocks = nullptr;
-
-  static bool serves(const double*) { return true; }
+  static constexpr bool many_modes = true;
 
   static bool bound(double* most, double g, const double* hyper) {
     const double v = (hyper[decay] * most[1] + (1 - hyper[decay]) * (g * g)) * kRounding;

@@ -6,7 +6,7 @@
 
 STREAMDL_BEGIN
 
-struct SGD {
+struct SGD : RuleDefaults {
   static constexpr Description description = {
       "SGD", "Stochastic gradient descent, with optional (Nesterov) momentum.",
       "b = momentum b + g;  w -= step_size b;  nesterov: w -= step_size (g + momentum b)",
@@ -19,16 +19,10 @@ struct SGD {
       {"momentum", 0.0, 0.0, 1.0, false, true, "mu", "share of the last update that is kept"},
       {"nesterov", 0.0, 0.0, 1.0, false, false, "", "look ahead by one momentum step", HyperParameter::Kind::flag},
   };
-  static constexpr int field_count = 0;
-  static constexpr const Field* fields = nullptr;
-  static constexpr bool uses_sensitivity = false;
-  static constexpr bool uses_exponential = false;
+  static constexpr bool many_modes = true;
   static constexpr bool silent_rows_rest = true;  // x = 0 changes nothing
-  static constexpr int clock_count = 0;
-  static constexpr const int* clocks = nullptr;
 
-  // Which of the rules called "SGD" serves these hyper-parameters.
-  static bool serves(const double* hyper) { return hyper[momentum] == 0; }
+  static bool serves(const double* hyper, const int*) { return hyper[momentum] == 0; }
 
   template <class V, class G, class C>
   STREAMDL_HD static void apply(V& w, const G& g, V, V*, const C& c) {
@@ -37,19 +31,16 @@ struct SGD {
   }
 };
 
-struct SGDMomentum {
+struct SGDMomentum : RuleDefaults {
   static constexpr Description description = SGD::description;
   enum { step_size = SGD::step_size, momentum = SGD::momentum, nesterov = SGD::nesterov };
   static constexpr auto& hypers = SGD::hypers;
   static constexpr int field_count = 1;
-  static constexpr Field fields[] = {{"momentum", kStartsAtZero, "b: decaying sum of past gradients", true}};
-  static constexpr bool uses_sensitivity = false;
-  static constexpr bool uses_exponential = false;
-  static constexpr bool silent_rows_rest = false;  // b decays and still moves the weight
-  static constexpr int clock_count = 0;
-  static constexpr const int* clocks = nullptr;
+  static constexpr Field fields[] = {{"momentum", kStartsAtZero, "b: decaying sum of past gradients"}};
+  static constexpr bool many_modes = true;
+  static constexpr unsigned shown_by_weight = 1;
 
-  static bool serves(const double* hyper) { return hyper[momentum] != 0; }
+  static bool serves(const double* hyper, const int*) { return hyper[momentum] != 0; }
 
   static bool bound(double* most, double g, const double* hyper) {
     const double b = (hyper[momentum] * most[1] + g) * kRounding;

@@ -2,15 +2,19 @@
 // over regenerations and rejected examples too. A planted allocation shows that they count.
 //
 //   test_allocation [STEPS of each learner, 20000]
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
+#include <sstream>
+#include <string>
 #include <vector>
 
 #include "allocations.h"
 #include "check.h"
 #include "kernels/dispatch.h"
 #include "learner/learner.h"
+#include "rules/optimizers/list.h"
 
 namespace streamdl {
 namespace {
@@ -49,11 +53,55 @@ std::vector<std::vector<LayerSpec>> networks() {
           {linear(170), activation(Activation::relu), dropout(0.95), linear(1)}};
 }
 
-// Of the rule, in the order of its table, then weight_decay and decoupled_weight_decay.
+// All combinations of one choice of each option.
+template <class Rule>
+std::vector<std::vector<std::string>> choices() {
+  std::vector<std::vector<std::string>> all{{}};
+  for (int i = 0; i < Rule::option_count; ++i) {
+    std::vector<std::vector<std::string>> longer;
+    std::istringstream words(Rule::options[i].choices);
+    for (std::string word; words >> word;)
+      for (auto chosen : all) {
+        chosen.push_back(word);
+        longer.push_back(chosen);
+      }
+    all = longer;
+  }
+  return all;
+}
+
+// The defaults of a rule's table, or one of them set to 0 or 0.5, and options that the rule serves.
+template <class Rule>
+OptimizerSpec optimizer() {
+  constexpr int count = sizeof(Rule::hypers) / sizeof(Rule::hypers[0]);
+  for (const auto& options : choices<Rule>())
+    for (int i = -1; i < count; ++i)
+      for (double value : {0.0, 0.5}) {
+        OptimizerSpec o{Rule::description.name, {}, options};
+        for (const auto& h : Rule::hypers) o.hyper.push_back(std::isnan(h.standard) ? 0.01 : h.standard);
+        if (i >= 0) o.hyper[i] = value;
+        int chosen[base::kMaxOptions] = {};
+        for (int k = 0; k < Rule::option_count; ++k) {
+          std::istringstream words(Rule::options[k].choices);
+          for (std::string word; words >> word && word != options[k];) ++chosen[k];
+        }
+        if (!Rule::serves(o.hyper.data(), chosen)) continue;
+        if (Rule::takes_decays) o.hyper.insert(o.hyper.end(), {0, Rule::decoupled_weight_decay});
+        return o;
+      }
+  std::fprintf(stderr, "%s: no hyper-parameters found that it serves\n", Rule::description.name);
+  std::abort();
+}
+
+// Every rule of the list, and some with decay or other sensitivities.
 std::vector<OptimizerSpec> optimizers() {
-  return {{"SGD", {0.03, 0, 0, 0, 0}},       {"SGD", {0.03, 0, 0, 1e-3, 1e-3}},         {"SGD", {0.01, 0.9, 0, 0, 0}},
-          {"SGD", {0.01, 0.8, 1, 1e-3, 0}},  {"Adam", {0.003, 0.9, 0.999, 1e-8, 0, 0}}, {"IDBD", {0.02, 0.01, 0, 0}},
-          {"IDBD", {0.02, 0.01, 0, 0}, true}};
+  std::vector<OptimizerSpec> all{{"SGD", {0.03, 0, 0, 1e-3, 1e-3}, {}},
+                                 {"SGD", {0.01, 0.8, 1, 1e-3, 0}, {}},
+                                 {"IDBD", {0.02, 0.01, 0, 0}, {}, true}};
+#define STREAMDL_ONE(Rule) all.push_back(optimizer<base::Rule>());
+  STREAMDL_OPTIMIZERS(STREAMDL_ONE)
+#undef STREAMDL_ONE
+  return all;
 }
 
 std::vector<std::vector<PlasticitySpec>> plasticity() {
@@ -122,6 +170,14 @@ long long step_many(LearnerOf<T>& learner, long long steps, bool planted, long l
   return calls - before;
 }
 
+bool follows_one_output(const std::string& name) {
+#define STREAMDL_ONE(Rule) \
+  if (name == base::Rule::description.name) return base::Rule::descends_output;
+  STREAMDL_OPTIMIZERS(STREAMDL_ONE)
+#undef STREAMDL_ONE
+  return false;
+}
+
 template <class T>
 void check_all(long long steps) {
   long long learners = 0, allocating = 0, regenerated = 0, rejected = 0;
@@ -136,6 +192,10 @@ void check_all(long long steps) {
         spec.plasticity = methods;
         spec.seed = 7;
         spec.twice = sizeof(T) == 8;
+        if (follows_one_output(optimizer.name)) {
+          spec.loss = Loss::squared_error;
+          spec.layers.back().outputs = 1;
+        }
         LearnerOf<T> learner(std::make_shared<const Plan>(spec));
         const long long seen = step_many(learner, steps, false, &rejected);
         allocating += seen != 0;

@@ -1,0 +1,202 @@
+// The batched-backprop baseline: one update from the mean gradient of a minibatch.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "learner/learner.h"
+
+namespace streamdl {
+
+// Measures or updates vector i of layer l, from its gradient in memory.
+template <class T>
+void LearnerOf<T>::step_vector(int l, int i) {
+  const Dense& d = plan_->dense[l];
+  Scratch &in = scratch_[l], &out = scratch_[l + 1];
+  const bool is_bias = i + 1 == d.vectors, along_inputs = d.by_output && !is_bias;
+  const bool apart = is_bias && plan_->rule.sums.biases_apart;
+  const int array = d.array + is_bias;
+  StoredUpdateArgs<T> a = stored(array);
+  a.weights = vector(d, i);
+  a.columns = d.columns;
+  a.used = along_inputs ? d.inputs : d.outputs;
+  a.gradient = gradients_[l] + (size_t)i * d.columns;
+  a.sensitivity = plan_->rule.uses_sensitivity ? sensitivities_[l] + (size_t)i * d.columns : nullptr;
+  T other[kMaxClocks];
+  for (int k = 0; k < plan_->rule.clock_count; ++k) {
+    const T *source = in.correction[k], *unit = out.correction[k];
+    a.column_correction[k] = along_inputs ? source : unit;
+    other[k] = is_bias ? T(1) : along_inputs ? unit[i] : source[i];
+  }
+  a.row_correction = plan_->rule.clock_count ? other : nullptr;
+  if (sums_units() && !apart) {
+    if (along_inputs) a.unit_factor = out.unit_factors[i];
+    else a.unit_sums = out.unit_sums, a.unit_factors = out.unit_factors;
+  }
+  a.noise = calls_[l].noise;
+  a.first_draw = (uint32_t)i * ((uint32_t)((d.by_output ? d.inputs : d.outputs) + 63) / 64 * 16);
+  step_stored(a, array);
+  if (measuring_ && sums_units() && along_inputs) out.unit_sums[i] += a.sums[0];
+}
+
+template <class T>
+void LearnerOf<T>::step_vectors() {
+  for (int l = 0; l < (int)plan_->dense.size(); ++l) {
+    const Dense& d = plan_->dense[l];
+    Scratch& out = scratch_[l + 1];
+    const bool measures_units = measuring_ && sums_units();
+    if (measures_units) std::fill(out.unit_sums, out.unit_sums + plan_->boundaries[l + 1].padded, T(0));
+    for (int i = 0; i < d.vectors - !d.has_bias; ++i) step_vector(l, i);
+    if (measures_units)
+      kernels_.rules[plan_->rule.index].conclude_units(out.unit_sums, out.unit_factors, d.outputs, shared_of(d.array));
+  }
+  for (size_t b = 0; b < plan_->boundaries.size(); ++b)
+    for (size_t i = 0; i < plan_->boundaries[b].ops.size(); ++i)
+      if (plan_->boundaries[b].ops[i].parameter >= 0) update_affine((int)b, i);
+}
+
+// Gradients are summed in memory, then every row is updated once.
+template <class T>
+Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* labels, int n, double* loss, int* bad) {
+  const FloatingPoint environment;
+  if (touched_) refresh();
+  const int layers = (int)plan_->dense.size();
+  for (int l = 0; l < layers; ++l) {
+    const Dense& d = plan_->dense[l];
+    const size_t count = (size_t)d.columns * d.vectors;
+    if (!gradients_[l]) gradients_[l] = allocate(count);
+    std::fill(gradients_[l], gradients_[l] + count, T(0));
+    if (!plan_->rule.uses_sensitivity) continue;
+    if (!sensitivities_[l]) sensitivities_[l] = allocate(count);
+    std::fill(sensitivities_[l], sensitivities_[l] + count, T(0));
+  }
+  const Boundary &first = plan_->boundaries.front(), &last = plan_->boundaries.back();
+  std::vector<std::vector<T>> affine_sums, activations(plan_->hidden.size());
+  for (const Boundary& b : plan_->boundaries)
+    for (const UnitOp& op : b.ops)
+      if (op.parameter >= 0) affine_sums.insert(affine_sums.end(), 4, std::vector<T>(b.padded, T(0)));
+  double total = 0;
+  minibatch_ = true;
+  Status status = Status::ok;
+  for (int i = 0; i < n && status == Status::ok; ++i) {
+    *bad = i;
+    if ((status = load({xs + (size_t)i * first.units})) != Status::ok) break;
+    if (!forward(true, steps() + i)) {
+      status = Status::overflow;
+      break;
+    }
+    LossResult<T> result;
+    const Target<T> target{ys ? ys + (size_t)i * last.units : nullptr, labels ? labels[i] : 0};
+    if ((status = examine(target, &result)) != Status::ok) break;
+    total += result.loss;
+    if (plan_->spec.optimizer.exact_sensitivity) exact_sensitivities();
+    size_t sums = 0;
+    for (int b = layers; b >= 0; --b) {
+      Scratch& s = scratch_[b];
+      back_ops(b, plan_->rule.uses_sensitivity, true);
+      for (size_t o = 0; o < plan_->boundaries[b].ops.size(); ++o)
+        if (plan_->boundaries[b].ops[o].parameter >= 0)
+          for (const T* part : {s.gain_gradient[o], s.shift_gradient[o], s.gain_sensitivity[o], s.shift_sensitivity[o]})
+            kernels_.accumulate(affine_sums[sums++].data(), T(1), part, plan_->boundaries[b].padded);
+      if (b == 0) break;
+      const Dense& d = plan_->dense[b - 1];
+      const T* x = value(b - 1);
+      const T* sensitivity = plan_->spec.optimizer.exact_sensitivity ? s.exact : s.sensitivity;
+      auto add = [&](int i, T factor, const T* gradient, T square, const T* curvature, int n) {
+        kernels_.accumulate(gradients_[b - 1] + (size_t)i * d.columns, factor, gradient, n);
+        if (plan_->rule.uses_sensitivity)
+          kernels_.accumulate(sensitivities_[b - 1] + (size_t)i * d.columns, square, curvature, n);
+      };
+      if (d.by_output) {
+        T* squares = scratch_[b - 1].mean;
+        kernels_.multiply(x, x, squares, d.inputs);
+        for (int k = 0; k < d.outputs; ++k) add(k, s.delta[k], x, sensitivity[k], squares, d.columns);
+      }
+      for (int j = 0; !d.by_output && j < d.inputs; ++j)
+        if (x[j] != T(0)) add(j, x[j], s.delta, x[j] * x[j], sensitivity, d.columns);
+      add(d.vectors - 1, T(1), s.delta, T(1), sensitivity, plan_->boundaries[b].padded);
+      read_back(b, false);
+      if (plan_->rule.uses_sensitivity) read_back(b, true);
+    }
+    for (size_t h = 0; h < activations.size(); ++h)
+      activations[h].insert(activations[h].end(), value((int)h + 1), value((int)h + 1) + plan_->dense[h].outputs);
+  }
+  if (status == Status::ok && !(total / n <= std::numeric_limits<double>::max())) status = Status::overflow;
+  for (int l = 0; l < layers && status == Status::ok; ++l) {
+    const Dense& d = plan_->dense[l];
+    T most(0);
+    for (int i = 0; i < d.vectors; ++i) {
+      const T* gradient = gradients_[l] + (size_t)i * d.columns;
+      if (!kernels_.all_finite(gradient, d.columns)) status = Status::overflow;
+      most = std::max(most, kernels_.largest(gradient, d.columns));
+    }
+    if (plan_->rule.field_count) continue;  // each weight is checked as it is updated
+    const double decay = hyper()[0] * decay_rate();
+    const double update = hyper()[0] * (double)most / n;
+    if (!(update + (1 + decay) * bounds_[l].most[0] < std::numeric_limits<T>::max() / 4)) status = Status::overflow;
+  }
+  for (const std::vector<T>& sums : affine_sums)
+    if (!kernels_.all_finite(sums.data(), (int)sums.size())) status = Status::overflow;
+  if (status != Status::ok) {
+    minibatch_ = false;
+    return status;
+  }
+
+  const T share = T(1) / (T)n;
+  for (int l = 0; l < layers; ++l) {
+    const size_t count = (size_t)plan_->dense[l].columns * plan_->dense[l].vectors;
+    for (size_t i = 0; i < count; ++i) gradients_[l][i] *= share;
+    for (size_t i = 0; plan_->rule.uses_sensitivity && i < count; ++i) sensitivities_[l][i] *= share;
+  }
+  size_t part = 0;
+  for (int b = layers; b >= 0; --b)
+    for (size_t o = 0; o < plan_->boundaries[b].ops.size(); ++o) {
+      if (plan_->boundaries[b].ops[o].parameter < 0) continue;
+      Scratch& s = scratch_[b];
+      for (T* mean : {s.gain_gradient[o], s.shift_gradient[o], s.gain_sensitivity[o], s.shift_sensitivity[o]}) {
+        const std::vector<T>& sums = affine_sums[part++];
+        for (size_t k = 0; k < sums.size(); ++k) mean[k] = sums[k] * share;
+      }
+    }
+  tick();
+  begin_update();
+  const bool before = plan_->rule.sums.before;
+  measuring_ = before;
+  if (before) step_vectors();
+  measuring_ = false;
+  if (!before || conclude()) step_vectors();
+  if (plan_->rule.sums.count && !before) conclude();
+  measure_bounds();
+  for (Scratch& s : scratch_) s.sums_stale = true;
+  ++*block_->at<uint64_t>(plan_->updates);
+  *block_->at<uint64_t>(plan_->steps) += (uint64_t)n;
+  if (plan_->continual_backprop >= 0) {
+    const bool centred = scratch_[1].worth.mean_activation;
+    const double* h = continual_backprop_hyper();
+    for (size_t i = 0; i < activations.size(); ++i) {
+      Scratch& s = scratch_[i + 1];
+      const int units = plan_->dense[i].outputs;
+      if (plan_->incoming_sums) rebuild_incoming((int)i);
+      std::fill(s.mean, s.mean + plan_->boundaries[i + 1].padded, T(0));
+      std::fill(s.magnitude, s.magnitude + plan_->boundaries[i + 1].padded, T(0));
+      for (int e = 0; e < n; ++e)
+        for (int k = 0; k < units; ++k) s.mean[k] += activations[i][(size_t)e * units + k] * share;
+      for (int k = 0; k < units; ++k) {
+        const double c = 1 - block_->at<double>(plan_->hidden[i].decay_power)[k] * h[2];
+        const double f = h[2] * block_->at<T>(plan_->hidden[i].mean_activation)[k] + (1 - h[2]) * s.mean[k];
+        const T centre = centred ? (T)(f / c) : T(0);
+        for (int e = 0; e < n; ++e) s.magnitude[k] += std::abs(activations[i][(size_t)e * units + k] - centre) * share;
+      }
+    }
+  }
+  plasticity();
+  minibatch_ = false;
+  std::memcpy(output_, value(layers), sizeof(T) * last.padded);
+  *loss = total / n;
+  return Status::ok;
+}
+
+template class LearnerOf<float>;
+template class LearnerOf<double>;
+
+}  // namespace streamdl

@@ -1,0 +1,36 @@
+"""Networks from the descriptions in cases.json."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from reference.convolution import Conv2d, Flatten, MaxPool2d
+from reference.network import MLP, Activation, Dropout, Layer, LayerNorm, Linear, Network
+
+LAYERS: dict[str, Callable[..., Layer]] = {
+    "Linear": Linear,
+    "LayerNorm": LayerNorm,
+    "Dropout": Dropout,
+    "Conv2d": Conv2d,
+    "MaxPool2d": MaxPool2d,
+    "Flatten": Flatten,
+    "ReLU": partial(Activation, "relu"),
+    "LeakyReLU": partial(Activation, "leaky_relu"),
+    "ELU": partial(Activation, "elu"),
+    "GELU": partial(Activation, "gelu"),
+    "SiLU": partial(Activation, "silu"),
+    "Tanh": partial(Activation, "tanh"),
+    "Sigmoid": partial(Activation, "sigmoid"),
+    "Softplus": partial(Activation, "softplus"),
+}
+
+
+def network_of(description: Mapping[str, Any]) -> Network:
+    """kind "mlp": the arguments of MLP; "network": `inputs` and `layers`, [name, arguments...]."""
+    options = {key: value for key, value in description.items() if key != "kind"}
+    if description["kind"] == "mlp":
+        return MLP(**options)
+    layers = [LAYERS[name](*arguments) for name, *arguments in options["layers"]]
+    return Network(layers, options["inputs"])
