@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("run", help="run an experiment, or what is left of it")
     command.add_argument("experiment", metavar="EXPERIMENT", help="a name from `streamdl list`")
-    command.add_argument("--seeds", type=int, default=3, help="runs per method (default 3)")
+    command.add_argument("--seeds", type=int, help="runs per method and setting; see the list")
     command.add_argument(
         "--set",
         dest="settings",
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         action="extend",
         default=[],
         metavar="key=value",
-        help="change the configuration; keys from `streamdl list`",
+        help="change the configuration; keys from `streamdl list`, several numbers are a sweep",
     )
     command.add_argument("--out", type=Path, help="results folder (default results/EXPERIMENT)")
     command.add_argument("--jobs", type=int, help="processes (default: one per processor)")
@@ -77,7 +77,7 @@ def _list(options: argparse.Namespace) -> int:
     from streamdl.experiments.catalogue import EXPERIMENTS
 
     for experiment in EXPERIMENTS.values():
-        print(f"{experiment.name}\n    {experiment.summary}")
+        print(f"{experiment.name}\n    {experiment.summary}; {experiment.seeds} seeds")
         for key, value in experiment.configuration.as_dict().items():
             text = ",".join(map(str, value)) if isinstance(value, list) else value
             print(f"        {key}={text}")

@@ -119,6 +119,8 @@ class Learner(_core.Learner):
     @property
     def utilities(self) -> list[Array]:
         """Continual Backprop's bias-corrected utilities, one array per hidden layer."""
+        if not self._has_utilities:
+            return []
         return [np.array(self._utilities(h)) for h in range(self._hidden)]
 
     @property

@@ -62,7 +62,9 @@ class LinearTD(_core.LinearTD):
         self._spec = {
             "rule": rule,
             "features": count,
-            "hyper": [number(rule, row, kwargs.get(row["name"])) for row in rows],
+            "hyper": [
+                number(rule, row, row["name"] in kwargs, kwargs.get(row["name"])) for row in rows
+            ],
             "ordinary": gradient == "ordinary",
             "twice": kind == np.float64,
         }

@@ -103,6 +103,13 @@ PLASTICITY: dict[str, list[sdl.plasticity.Plasticity]] = {
         sdl.plasticity.ShrinkAndPerturb(1e-4, 1e-3),
         _cbp("adaptation", transfer_bias=True),
     ],
+    "redo": [sdl.plasticity.ReDo(0.3, period=7)],
+    "resets_and_clipping": [
+        sdl.plasticity.SelfNormalizedReset(0.1, minimum=5),
+        sdl.plasticity.WeightClipping(1.0),
+    ],
+    "clipping_and_contribution": [sdl.plasticity.WeightClipping(1.0), _cbp("contribution")],
+    "l2_init": [sdl.plasticity.L2Init(0.01)],
 }
 
 
@@ -142,7 +149,7 @@ class Case:
     @property
     def draws(self) -> bool:
         """Whether its future depends on its seed, once its weights are drawn."""
-        regenerates = self.plasticity != "none" and self.network != "linear"
+        regenerates = self.plasticity not in ("none", "l2_init") and self.network != "linear"
         noisy = self.plasticity.startswith("shrink") or self.optimizer in ("upgd", "pgd")
         return regenerates or noisy or self.network in ("norms_and_dropout", "norm_first")
 
@@ -162,6 +169,8 @@ def _table() -> Iterator[Case]:
     dtypes = itertools.cycle(["float32", "float64", "float32"])
     for plasticity in PLASTICITY:
         for optimizer in OPTIMIZERS:
+            if plasticity == "l2_init" and optimizer in OF_ONE_OUTPUT:
+                continue  # it is refused
             yield case(next(networks), optimizer, plasticity, next(dtypes))
         next(networks)
     # Every optimizer with every network.

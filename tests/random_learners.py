@@ -23,6 +23,7 @@ UTILITIES = [
     "contribution", "weight", "adaptation",
     "zero_contribution", "adaptable_contribution", "feature_by_input",
 ]  # fmt: skip
+OF_UNITS = ("ContinualBackprop", "ReDo", "SelfNormalizedReset")
 STEPS = 100
 MOVE, MOVED = 1e-14, 1e-10  # a start moved by this may move the results by at most that
 NEAR_TIE = 1e-7  # utilities nearer than this (relative), and a rounding error decides who goes
@@ -73,10 +74,9 @@ class Configuration:
 
     def kept_of_draws(self) -> float:
         """The share of a drawn weight that is left at the end of its step: methods that come
-        after ContinualBackprop in the list shrink it once."""
-        names = [p["name"] for p in self.plasticity]
-        after = self.plasticity[names.index("ContinualBackprop") + 1 :]
-        return float(np.prod([1.0 - p["shrink"] for p in after]))
+        after the one that drew it in the list shrink it once."""
+        first = [p["name"] in OF_UNITS for p in self.plasticity].index(True)
+        return float(np.prod([1.0 - p.get("shrink", 0.0) for p in self.plasticity[first:]]))
 
     def x(self, step: int) -> Any:
         """The input of a step as streamdl is given it."""
@@ -165,26 +165,51 @@ def _draw_of_one_output(kind: str, random: np.random.Generator) -> dict[str, Any
     return {"name": kind} | traces | others
 
 
-def _draw_plasticity(random: np.random.Generator, hidden: bool) -> list[dict[str, Any]]:
+def _draw_plasticity(
+    random: np.random.Generator, hidden: bool, of_one_output: bool
+) -> list[dict[str, Any]]:
     methods: list[dict[str, Any]] = []
-    if random.uniform() < 0.25:
+    shrinks = random.uniform() < 0.25
+    if shrinks:
         shrink = float(random.uniform(0.0005, 0.01))
         methods.append({"name": "ShrinkAndPerturb", "shrink": shrink, "noise": 0.0})
-    if hidden and random.uniform() < 0.7:
-        methods.append(
-            {
-                "name": "ContinualBackprop",
-                # the upper end makes several units of a layer due at once
-                "replacement_rate": float(10 ** random.uniform(-2.3, -0.6)),
-                "maturity": int(random.integers(3, 25)),
-                "decay": float(random.choice([0.9, 0.95, 0.99])),
-                "utility": str(random.choice(UTILITIES)),
-                "max_per_step": 1 if random.integers(2) else None,
-                "transfer_bias": bool(random.integers(2)),
-            }
-        )
-        random.shuffle(methods)
+    if random.uniform() < 0.2 and not of_one_output:
+        methods.append({"name": "L2Init", "strength": float(random.uniform(0.001, 0.05))})
+    if random.uniform() < 0.2:
+        methods.append({"name": "WeightClipping", "bound": float(random.uniform(0.8, 2.5))})
+    # Of methods that regenerate units, one; two where none shrinks what they drew.
+    count = int(hidden) * (1 + int(random.uniform() < 0.2 and not shrinks))
+    for _ in range(count if random.uniform() < 0.8 else 0):
+        method = _draw_unit_method(random)
+        if method["name"] not in [m["name"] for m in methods]:
+            methods.append(method)
+    random.shuffle(methods)
+    # ContinualBackprop reads weights. What was drawn before it on the same step is not to be had
+    # afterwards, since it may have zeroed some of that.
+    of_units = [i for i, m in enumerate(methods) if m["name"] in OF_UNITS]
+    if len(of_units) == 2 and methods[of_units[1]]["name"] == "ContinualBackprop":
+        i, j = of_units
+        methods[i], methods[j] = methods[j], methods[i]
     return methods
+
+
+def _draw_unit_method(random: np.random.Generator) -> dict[str, Any]:
+    kind = random.uniform()
+    if kind < 0.15:
+        return {"name": "ReDo", "threshold": 0.3, "period": int(random.integers(5, 40))}
+    if kind < 0.3:
+        minimum = int(random.integers(3, 10))
+        return {"name": "SelfNormalizedReset", "threshold": 0.15, "minimum": minimum}
+    return {
+        "name": "ContinualBackprop",
+        # the upper end makes several units of a layer due at once
+        "replacement_rate": float(10 ** random.uniform(-2.3, -0.6)),
+        "maturity": int(random.integers(3, 25)),
+        "decay": float(random.choice([0.9, 0.95, 0.99])),
+        "utility": str(random.choice(UTILITIES)),
+        "max_per_step": 1 if random.integers(2) else None,
+        "transfer_bias": bool(random.integers(2)),
+    }
 
 
 def draw(optimizer: str, random: np.random.Generator) -> Configuration:
@@ -211,7 +236,7 @@ def draw(optimizer: str, random: np.random.Generator) -> Configuration:
     elif loss == "binary_cross_entropy":
         ys = (ys > 0).astype(np.float64)
     return Configuration(
-        network, loss, _draw_optimizer(optimizer, random), _draw_plasticity(random, bool(hidden)),
+        network, loss, _draw_optimizer(optimizer, random), _draw_plasticity(random, bool(hidden), single),
         xs, ys, sparse and bool(random.integers(2)), int(random.integers(2**31)),
     )  # fmt: skip
 

@@ -21,6 +21,7 @@ def test_list_names_every_experiment_and_key(capsys: pytest.CaptureFixture[str])
     printed = capsys.readouterr().out
     for experiment in EXPERIMENTS.values():
         assert experiment.name in printed
+        assert f"{experiment.summary}; {experiment.seeds} seeds" in printed
         for key in experiment.configuration.as_dict():
             assert f"{key}=" in printed
 
@@ -65,7 +66,11 @@ def test_settings_come_in_one_or_several_options(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(commands, "run", lambda *arguments: given.append(arguments))
     words = ["run", "x", "--set", "a=1", "b=2", "--set", "c=3", "--out", "o", "--seeds", "5"]
     assert main(words) == 0
-    assert given == [("x", ["a=1", "b=2", "c=3"], 5, Path("o"), None)]
+    assert main(["run", "y"]) == 0  # then the experiment's own number of seeds
+    assert given == [
+        ("x", ["a=1", "b=2", "c=3"], 5, Path("o"), None),
+        ("y", [], None, None, None),
+    ]
 
 
 @pytest.mark.parametrize("missing", ["pyarrow", "rich", "matplotlib", "sklearn"])

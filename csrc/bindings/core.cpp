@@ -27,42 +27,64 @@ nb::object output_view(PyLearner& p, nb::handle self) {
   return nb::cast(nb::ndarray<nb::numpy, const float>(p.as<float>().output(), 1, &n, self));
 }
 
-// The table of every update rule, as dictionaries; rules of one name are one class.
+template <class Rule>
+nb::dict describe_as(nb::list hypers) {
+  nb::list options;
+  for (int i = 0; i < Rule::option_count; ++i) {
+    nb::dict d;
+    d["name"] = Rule::options[i].name;
+    d["choices"] = nb::str(Rule::options[i].choices).attr("split")();
+    d["standard"] = Rule::options[i].standard;
+    d["meaning"] = Rule::options[i].meaning;
+    options.append(d);
+  }
+  const base::Description& about = Rule::description;
+  nb::dict d;
+  d["name"] = about.name;
+  d["title"] = about.title;
+  d["equation"] = about.equation;
+  d["source"] = about.source;
+  d["cost"] = about.cost;
+  d["no_weight_decay"] = about.no_weight_decay ? nb::cast(about.no_weight_decay) : nb::none();
+  d["hypers"] = hypers;
+  d["options"] = options;
+  return d;
+}
+
+template <class Rule>
+nb::list own_hypers() {
+  nb::list hypers;
+  for (const auto& h : Rule::hypers) hypers.append(row_of(h, h.standard));
+  return hypers;
+}
+
+// Rules of one name are one class.
 nb::list rules() {
   nb::list list;
   std::map<std::string, bool> seen;
-  auto describe = [&](auto rule) {
+  auto add = [&](auto rule) {
     using Rule = decltype(rule);
     if (seen[Rule::description.name]) return;
     seen[Rule::description.name] = true;
-    nb::list hypers, options;
-    for (const auto& h : Rule::hypers) hypers.append(row_of(h, h.standard));
+    nb::list hypers = own_hypers<Rule>();
     if (Rule::takes_decays) {
       hypers.append(row_of(base::kCommonHyperParameters[0], 0));
       hypers.append(row_of(base::kCommonHyperParameters[1], Rule::decoupled_weight_decay));
     }
-    for (int i = 0; i < Rule::option_count; ++i) {
-      nb::dict d;
-      d["name"] = Rule::options[i].name;
-      d["choices"] = nb::str(Rule::options[i].choices).attr("split")();
-      d["standard"] = Rule::options[i].standard;
-      d["meaning"] = Rule::options[i].meaning;
-      options.append(d);
-    }
-    nb::dict d;
-    d["name"] = Rule::description.name;
-    d["title"] = Rule::description.title;
-    d["equation"] = Rule::description.equation;
-    d["source"] = Rule::description.source;
-    d["cost"] = Rule::description.cost;
-    d["no_weight_decay"] = Rule::description.no_weight_decay ? nb::cast(Rule::description.no_weight_decay) : nb::none();
-    d["hypers"] = hypers;
-    d["options"] = options;
+    nb::dict d = describe_as<Rule>(hypers);
     d["uses_sensitivity"] = Rule::uses_sensitivity;
     list.append(d);
   };
-#define STREAMDL_DESCRIBE(Rule) describe(base::Rule{});
+#define STREAMDL_DESCRIBE(Rule) add(base::Rule{});
   STREAMDL_OPTIMIZERS(STREAMDL_DESCRIBE)
+#undef STREAMDL_DESCRIBE
+  return list;
+}
+
+nb::list methods() {
+  nb::list list;
+#define STREAMDL_DESCRIBE(M) list.append(describe_as<base::M>(own_hypers<base::M>()));
+  STREAMDL_METHODS(STREAMDL_DESCRIBE)
 #undef STREAMDL_DESCRIBE
   return list;
 }
@@ -73,10 +95,10 @@ NB_MODULE(_core, m) {
   m.doc() = "The engine of streamdl. Use the names that `streamdl` exports.";
   nb::exception<Busy>(m, "BusyError", PyExc_RuntimeError).doc() = "Another thread is using this learner.";
   m.def("optimizers", &rules, "The table of every update rule.");
+  m.def("methods", &methods, "The table of every plasticity method.");
   m.def("activations", &activation_names);
   m.def("losses", &loss_names);
   m.def("inits", &init_names);
-  m.def("utilities", &utility_names);
   m.def("instruction_sets", &available_instruction_sets);
   m.def("instruction_set", [] { return std::string(chosen_instruction_set().name); });
 
@@ -128,6 +150,8 @@ NB_MODULE(_core, m) {
           nb::sig("def output(self) -> numpy.typing.NDArray[typing.Any]"))
       .def_prop_ro(
           "steps", [](PyLearner& p) { return p.learner->steps(); }, "Examples learned from so far.")
+      .def_prop_ro("_has_utilities",
+                   [](PyLearner& p) { return p.learner->plan().method(Method::ContinualBackprop) != nullptr; })
       .def_prop_ro("_hidden", [](PyLearner& p) { return p.learner->plan().hidden.size(); })
       .def_prop_ro("_layer_sizes",
                    [](PyLearner& p) {

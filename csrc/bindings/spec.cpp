@@ -4,7 +4,6 @@
 #include <nanobind/stl/vector.h>
 
 #include "rules/activations.h"
-#include "rules/units/continual_backprop.h"
 
 namespace nb = nanobind;
 
@@ -30,12 +29,6 @@ R get(const nb::dict& d, const char* key) {
 std::vector<std::string> activation_names() {
 #define STREAMDL_NAME(A, name, gain) name,
   return {STREAMDL_ACTIVATIONS(STREAMDL_NAME)};
-#undef STREAMDL_NAME
-}
-
-std::vector<std::string> utility_names() {
-#define STREAMDL_NAME(U, name) name,
-  return {STREAMDL_UTILITIES(STREAMDL_NAME)};
 #undef STREAMDL_NAME
 }
 
@@ -76,20 +69,8 @@ Spec spec_from(const nb::dict& d) {
                  get<std::vector<std::string>>(optimizer, "options"), get<bool>(optimizer, "exact_sensitivity")};
   for (nb::handle item : get<nb::list>(d, "plasticity")) {
     const nb::dict p = nb::cast<nb::dict>(item);
-    PlasticitySpec q{};
-    if (get<std::string>(p, "name") == "ContinualBackprop") {
-      q.kind = PlasticitySpec::Kind::continual_backprop;
-      q.replacement_rate = get<double>(p, "replacement_rate");
-      q.maturity = get<double>(p, "maturity");
-      q.decay = get<double>(p, "decay");
-      q.utility = (Utility)position(utility_names(), get<std::string>(p, "utility"), "utility");
-      q.max_per_step = get<double>(p, "max_per_step");
-      q.transfer_bias = get<bool>(p, "transfer_bias");
-    } else {
-      q.kind = PlasticitySpec::Kind::shrink_and_perturb;
-      q.shrink = get<double>(p, "shrink");
-      q.noise = get<double>(p, "noise");
-    }
+    const PlasticitySpec q{get<std::string>(p, "name"), get<std::vector<double>>(p, "hyper"),
+                           get<std::vector<std::string>>(p, "options")};
     s.plasticity.push_back(q);
   }
   s.seed = get<uint64_t>(d, "seed");

@@ -11,7 +11,6 @@
 namespace streamdl {
 
 std::vector<std::string> activation_names();
-std::vector<std::string> utility_names();
 std::vector<std::string> loss_names();
 std::vector<std::string> init_names();
 

@@ -18,6 +18,7 @@ inline nanobind::dict row_of(const base::HyperParameter& h, double standard) {
   d["letter"] = h.letter;
   d["meaning"] = h.meaning;
   d["is_flag"] = h.kind == base::HyperParameter::Kind::flag;
+  d["is_whole"] = h.kind == base::HyperParameter::Kind::whole;
   return d;
 }
 

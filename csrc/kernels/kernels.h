@@ -84,6 +84,9 @@ struct UpdateArgs {
   const int* options;                      // of the rule
   const double* shared;                    // what the weights share,
   const double* bias_shared;               // and the biases; see Scope::array
+  T pull;                                  // of L2Init,
+  ptrdiff_t anchor;                        // and from a weight to its first value, or 0
+  T clip;                                  // no |w| is above it afterwards, or infinity
   T error;                                 // the target minus the output
   T* row_sums[kMaxSums];                   // (inputs) what each row contributes to the rule's sums,
   T bias_sums[kMaxSums];                   // out: and the biases; Scope::unit: those that count apart
@@ -113,6 +116,9 @@ struct StoredUpdateArgs {
   const double* hyper;
   const int* options;
   const double* shared;
+  T pull;
+  ptrdiff_t anchor;
+  T clip;
   T error;
   T sums[kMaxSums];       // out: what the row contributes to the rule's sums
   T* unit_sums;           // (columns) Scope::unit: accumulates contributions, if each is of another unit
@@ -142,7 +148,7 @@ struct UtilityArgs {
 // What the fused pass is asked to do; an index into RuleKernels::update.
 enum UpdateMode : unsigned {
   kPropagate = 1,     // compute input_delta (and input_sensitivity)
-  kDecay = 2,         // weight_decay or decoupled_weight_decay is not 0
+  kDecay = 2,         // weight_decay, decoupled_weight_decay, L2Init or clipping is at work
   kOutgoingSums = 4,  // outgoing_sum
   kIncomingSums = 8,  // outgoing_sum and incoming_change
   kBounded = 16,      // RuleKernels::bound said yes: no value needs a look
@@ -230,7 +236,7 @@ struct Kernels {
   // The n draws that follow counter[0], as numbers in [0, 1): of words 0 and 1, and where wanted of 2 and 3.
   void (*uniforms)(double* first, double* second, int n, const uint32_t* counter, const uint32_t* key);
 
-  // By Utility; the formulas are in rules/units/continual_backprop.h.
+  // By Utility; the formulas are in rules/plasticity/continual_backprop.h.
   void (*utility[(int)Utility::count])(const UtilityArgs<T>&);
 
   // In the order of STREAMDL_OPTIMIZERS.

@@ -40,6 +40,8 @@ struct Named {
   double low, high;
   bool low_open, high_open;
   const char* only_zero = nullptr;  // where every other value is refused: the reason
+  bool whole = false;               // a whole number
+  bool none = false;                // and may be 0, which stands for None
 };
 
 // Why a hyper-parameter cannot have this value, or nothing; `twice` in float64.

@@ -88,6 +88,12 @@ double LearnerOf<T>::decay_rate() const {
 }
 
 template <class T>
+double LearnerOf<T>::pull() const {
+  const MethodInfo* method = plan_->method(Method::L2Init);
+  return method ? hyper()[method->hyper] : 0;
+}
+
+template <class T>
 uint64_t LearnerOf<T>::fingerprint() const {
   uint64_t seen = 1469598103934665603ull;
   for (const Dense& d : plan_->dense)
@@ -121,6 +127,7 @@ void LearnerOf<T>::refresh() {
   touched_ = false;
   hyper_changed();
   measure_bounds();
+  unclipped_ = true;
   for (Scratch& s : scratch_) s.sums_stale = true;
   if (plan_->incoming_sums && fingerprint() != weights_seen_)
     for (size_t i = 0; i < plan_->hidden.size(); ++i) rebuild_incoming((int)i);
@@ -369,10 +376,12 @@ template <class T>
 void LearnerOf<T>::prepare() {
   prepared_ = true;
   prepare_plasticity();
-  const bool decay = decays(), rest = plan_->rule.silent_rows_rest && !decay;
+  const bool decay = decays(), rest = plan_->rule.silent_rows_rest && decay_rate() == 0 && pull() == 0;
   const double step_size = hyper()[0], most_normal = 6;
-  reach_ = {1 + step_size * decay_rate(), plan_->rule.field_count ? 0 : step_size,
+  reach_ = {1 + step_size * (decay_rate() + pull()), plan_->rule.field_count ? 0 : step_size,
             plan_->rule.uses_noise ? step_size * hyper()[1] * most_normal : 0, !plan_->rule.field_count};
+  if (pull() != 0) reach_.noise += step_size * pull() * largest_first_value();
+  unclipped_ = true;
   allowed_ = 0;
   for (size_t l = 0; l < calls_.size(); ++l) {
     const Dense& d = plan_->dense[l];
@@ -417,8 +426,8 @@ void LearnerOf<T>::prepare() {
     }
     unsigned mode = (call.propagates ? (unsigned)kPropagate : 0u) | (decay ? (unsigned)kDecay : 0u);
     call.incoming = plan_->incoming_sums && l + 1 < calls_.size();
-    if (plan_->continual_backprop >= 0) {
-      const Utility u = plan_->spec.plasticity[plan_->continual_backprop].utility;
+    if (plan_->method(Method::ContinualBackprop)) {
+      const Utility u = plan_->utility();
       if (l > 0 && u != Utility::adaptation && u != Utility::feature_by_input) mode |= kOutgoingSums;
       if (call.incoming) mode |= kIncomingSums;
     }
@@ -454,6 +463,9 @@ void LearnerOf<T>::prepare() {
     a.shared = shared_of(d.array);
     a.bias_shared = d.has_bias ? shared_of(d.array + 1) : nullptr;
     a.noise = call.noise;
+    a.pull = (T)pull();
+    a.anchor = pull() != 0 ? d.anchor : 0;
+    a.clip = clips_in_update() ? clip_of(d) : std::numeric_limits<T>::infinity();
     a.level = call.level = d.level;
     a.inputs = d.inputs;
     a.output_stride = (ptrdiff_t)d.output_stride;
@@ -519,6 +531,7 @@ void LearnerOf<T>::back_to(int l) {
 
 template <class T>
 void LearnerOf<T>::learn() {
+  if (*block_->at<uint64_t>(plan_->updates) == 0) keep_first_values();
   if (plan_->rule.clock_count) tick();
   if (plan_->rule.shared_count || plan_->rule.sums.count || plan_->rule.uses_noise) begin_update();
   if (plan_->rule.sums.before) return learn_in_two_passes();
@@ -562,6 +575,7 @@ Status LearnerOf<T>::step_within(const Input<T>& x, const Target<T>& y, double* 
   for (int i = 0; i < last.units; i += kLanes<T>) std::memcpy(output_ + i, last.out + i, 64);
   *loss = result.loss;
   learn();
+  if (unclipped_ && clips_in_update()) clip_weights();  // those of silent rows, too
   ++*block_->at<uint64_t>(plan_->updates);
   ++*block_->at<uint64_t>(plan_->steps);
   if (!plan_->spec.plasticity.empty()) plasticity();

@@ -170,7 +170,10 @@ class LearnerOf : public Learner {
     for (int f = 0; f < plan_->rule.field_count; ++f) weight[(f + 1) * columns] = start_value(f);
   }
   double decay_rate() const;  // of both kinds
-  bool decays() const { return decay_rate() != 0; }
+  bool decays() const { return decay_rate() != 0 || pull() != 0 || clips_in_update(); }
+  double pull() const;  // of L2Init
+  void keep_first_values();
+  double largest_first_value() const;
   std::array<uint32_t, 2> key() const;
 
   void initialize();
@@ -230,16 +233,25 @@ class LearnerOf : public Learner {
   uint64_t fingerprint() const;
 
   void plasticity();
-  void continual_backprop(const PlasticitySpec& spec, const double* hyper);
-  const double* continual_backprop_hyper() const;
+  void continual_backprop(const MethodInfo& method);
   void prepare_plasticity();
-  void track_utilities(int hidden, const PlasticitySpec& spec, double decay);
-  void choose_least(int hidden, const PlasticitySpec& spec, const double* hyper);
+  void track_utilities(int hidden, double decay, bool transfers);
+  void choose_least(int hidden, const double* hyper);
+  void redo(const MethodInfo& method);
+  void self_normalized_reset(const MethodInfo& method);
+  template <class Visit> void visit_activations(const Visit& visit);
+  bool clips_in_update() const;
+  T clip_of(const Dense& d) const;
+  void clip_weights();
   void shrink_and_perturb(const double* hyper);
   void ensure_sums(int b);
   void rebuild_incoming(int hidden);
   void transfer(int hidden, int unit, double decay);
   void renew(int hidden, int unit);
+  void renew_chosen();
+  void silence(int hidden, int unit);
+  void forget(int hidden, int unit);
+  void forget_silences(int hidden, int unit);
 
   T* allocate(size_t count);
 
@@ -265,7 +277,9 @@ class LearnerOf : public Learner {
   uint64_t grown_up_, settled_;  // ages: from which on a unit is mature, its utility needs no correction
   bool touched_ = true, prepared_ = false;
   uint64_t weights_seen_ = 0;
-  bool minibatch_ = false;
+  int minibatch_ = 0;                                  // examples, within step_minibatch,
+  std::vector<std::vector<T>> minibatch_activations_;  // and what the hidden units did in each
+  bool unclipped_ = true;                              // weights that no update visits may exceed their bound
 };
 
 }  // namespace streamdl

@@ -34,6 +34,9 @@ void LearnerOf<T>::step_vector(int l, int i) {
     else a.unit_sums = out.unit_sums, a.unit_factors = out.unit_factors;
   }
   a.noise = calls_[l].noise;
+  a.pull = calls_[l].update.pull;
+  a.anchor = d.anchor;
+  a.clip = calls_[l].update.clip;
   a.first_draw = (uint32_t)i * ((uint32_t)((d.by_output ? d.inputs : d.outputs) + 63) / 64 * 16);
   step_stored(a, array);
   if (measuring_ && sums_units() && along_inputs) out.unit_sums[i] += a.sums[0];
@@ -71,12 +74,14 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
     std::fill(sensitivities_[l], sensitivities_[l] + count, T(0));
   }
   const Boundary &first = plan_->boundaries.front(), &last = plan_->boundaries.back();
-  std::vector<std::vector<T>> affine_sums, activations(plan_->hidden.size());
+  std::vector<std::vector<T>> affine_sums;
+  minibatch_activations_.assign(plan_->hidden.size(), {});
+  std::vector<std::vector<T>>& activations = minibatch_activations_;
   for (const Boundary& b : plan_->boundaries)
     for (const UnitOp& op : b.ops)
       if (op.parameter >= 0) affine_sums.insert(affine_sums.end(), 4, std::vector<T>(b.padded, T(0)));
   double total = 0;
-  minibatch_ = true;
+  minibatch_ = n;
   Status status = Status::ok;
   for (int i = 0; i < n && status == Status::ok; ++i) {
     *bad = i;
@@ -138,7 +143,7 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
   for (const std::vector<T>& sums : affine_sums)
     if (!kernels_.all_finite(sums.data(), (int)sums.size())) status = Status::overflow;
   if (status != Status::ok) {
-    minibatch_ = false;
+    minibatch_ = 0;
     return status;
   }
 
@@ -158,6 +163,7 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
         for (size_t k = 0; k < sums.size(); ++k) mean[k] = sums[k] * share;
       }
     }
+  keep_first_values();
   tick();
   begin_update();
   const bool before = plan_->rule.sums.before;
@@ -170,9 +176,9 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
   for (Scratch& s : scratch_) s.sums_stale = true;
   ++*block_->at<uint64_t>(plan_->updates);
   *block_->at<uint64_t>(plan_->steps) += (uint64_t)n;
-  if (plan_->continual_backprop >= 0) {
+  if (const MethodInfo* method = plan_->method(Method::ContinualBackprop)) {
     const bool centred = scratch_[1].worth.mean_activation;
-    const double* h = continual_backprop_hyper();
+    const double decay = hyper()[method->hyper + base::ContinualBackprop::decay];
     for (size_t i = 0; i < activations.size(); ++i) {
       Scratch& s = scratch_[i + 1];
       const int units = plan_->dense[i].outputs;
@@ -182,15 +188,15 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
       for (int e = 0; e < n; ++e)
         for (int k = 0; k < units; ++k) s.mean[k] += activations[i][(size_t)e * units + k] * share;
       for (int k = 0; k < units; ++k) {
-        const double c = 1 - block_->at<double>(plan_->hidden[i].decay_power)[k] * h[2];
-        const double f = h[2] * block_->at<T>(plan_->hidden[i].mean_activation)[k] + (1 - h[2]) * s.mean[k];
+        const double c = 1 - block_->at<double>(plan_->hidden[i].decay_power)[k] * decay;
+        const double f = decay * block_->at<T>(plan_->hidden[i].mean_activation)[k] + (1 - decay) * s.mean[k];
         const T centre = centred ? (T)(f / c) : T(0);
         for (int e = 0; e < n; ++e) s.magnitude[k] += std::abs(activations[i][(size_t)e * units + k] - centre) * share;
       }
     }
   }
   plasticity();
-  minibatch_ = false;
+  minibatch_ = 0;
   std::memcpy(output_, value(layers), sizeof(T) * last.padded);
   *loss = total / n;
   return Status::ok;

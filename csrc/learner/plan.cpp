@@ -7,7 +7,6 @@
 
 #include "rules/activations.h"
 #include "rules/optimizers/list.h"
-#include "rules/units/continual_backprop.h"
 
 namespace streamdl {
 namespace {
@@ -86,6 +85,28 @@ bool choose(Plan& plan, int index) {
     plan.hyper_names.push_back({h.name, h.low, h.high, h.low_open, h.high_open});
   }
   if (r.common_hypers) plan.hyper_names[r.hypers].only_zero = Rule::description.no_weight_decay;
+  return true;
+}
+
+template <class M>
+bool add_method(Plan& plan, const PlasticitySpec& p, Method kind) {
+  const char* name = M::description.name;
+  if (p.name != name) return false;
+  if (plan.method(kind)) refuse(std::string("plasticity: ") + name + " was given twice");
+  constexpr size_t count = sizeof(M::hypers) / sizeof(M::hypers[0]);
+  if (p.hyper.size() != count || (int)p.options.size() != M::option_count)
+    refuse(std::string("plasticity: ") + name + " has " + std::to_string(count) + " hyper-parameters and " +
+           std::to_string(M::option_count) + " options");
+  MethodInfo info{kind, (int)plan.hyper_names.size(), {}};
+  for (int i = 0; i < M::option_count; ++i) info.options.push_back(choice(name, M::options[i], p.options[i]));
+  for (const auto& h : M::hypers) {
+    Named named{std::string(name) + "." + h.name, h.low, h.high, h.low_open, h.high_open};
+    named.whole = h.kind == base::HyperParameter::Kind::whole;
+    named.none = named.whole && h.standard == 0;
+    plan.hyper_names.push_back(named);
+  }
+  plan.methods.push_back(info);
+  plan.unit_methods += M::of_units;
   return true;
 }
 
@@ -182,23 +203,15 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
     dense[l].gain_squared = gain_squared(*this, l + 1);
     dense[l].bound = draw_bound(dense[l]);
   }
-  for (size_t i = 0; i < spec.plasticity.size(); ++i) {
-    const bool cbp = spec.plasticity[i].kind == PlasticitySpec::Kind::continual_backprop;
-    const std::string prefix = cbp ? "ContinualBackprop." : "ShrinkAndPerturb.";
-    const double unbounded = base::kUnbounded;
-    if (cbp) {
-      if (continual_backprop >= 0) refuse("plasticity: ContinualBackprop was given twice");
-      if (!(spec.plasticity[i].max_per_step >= 0))
-        refuse("ContinualBackprop.max_per_step: expected at least 1 or none");
-      continual_backprop = (int)i;
-      hyper_names.push_back({prefix + "replacement_rate", 0, 1, false, false});
-      hyper_names.push_back({prefix + "maturity", 0, unbounded, false, true});
-      hyper_names.push_back({prefix + "decay", 0, 1, false, true});
-    } else {
-      hyper_names.push_back({prefix + "shrink", 0, 1, false, false});
-      hyper_names.push_back({prefix + "noise", 0, unbounded, false, true});
-    }
+  for (const PlasticitySpec& p : spec.plasticity) {
+    bool known = false;
+#define STREAMDL_CHOOSE(M) known |= add_method<base::M>(*this, p, Method::M);
+    STREAMDL_METHODS(STREAMDL_CHOOSE)
+#undef STREAMDL_CHOOSE
+    if (!known) refuse("plasticity: no method is called '" + p.name + "'");
   }
+  if (rule.descends_output && method(Method::L2Init))
+    refuse("plasticity: L2Init adds to the gradient of a loss, and " + std::string(rule.name) + " follows an output's");
   if (spec.threads < 1 || spec.threads > 64) refuse("threads: expected 1 to 64, got " + std::to_string(spec.threads));
   const std::vector<double> values = initial_hyper();
   for (size_t i = 0; i < values.size(); ++i) {
@@ -210,11 +223,7 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
 
 std::vector<double> Plan::initial_hyper() const {
   std::vector<double> values = spec.optimizer.hyper;
-  for (const PlasticitySpec& p : spec.plasticity) {
-    if (p.kind == PlasticitySpec::Kind::continual_backprop)
-      values.insert(values.end(), {p.replacement_rate, p.maturity, p.decay});
-    else values.insert(values.end(), {p.shrink, p.noise});
-  }
+  for (const PlasticitySpec& p : spec.plasticity) values.insert(values.end(), p.hyper.begin(), p.hyper.end());
   return values;
 }
 
@@ -276,7 +285,9 @@ void Plan::lay_out_as() {
       d.by_output = b == dense.size() && (d.outputs == 1 || (b > 1 && d.outputs <= kFewOutputs));
       d.columns = padded<T>(d.by_output ? d.inputs : d.outputs);
       d.vectors = (d.by_output ? d.outputs : d.inputs) + 1;
-      d.vector_stride = (size_t)d.columns * (1 + rule.field_count);
+      const bool anchored = method(Method::L2Init);
+      d.vector_stride = (size_t)d.columns * (1 + rule.field_count + anchored);
+      if (anchored) d.anchor = (ptrdiff_t)d.columns * (1 + rule.field_count);
       // Rows whose distance is a multiple of 2 KB share cache sets: set them a line apart.
       if (d.vector_stride * sizeof(T) % 2048 == 0) d.vector_stride += kLanes<T>;
       d.row_stride = d.by_output ? 1 : d.vector_stride;
@@ -287,8 +298,9 @@ void Plan::lay_out_as() {
       if (bytes > (size_t)512 << 10) d.level = Level::far;
       weights += bytes;
       const std::string stem = std::to_string(d.parameter);
-      for (int f = -1; f < rule.field_count; ++f) {
-        const std::string suffix = f < 0 ? "" : std::string(".") + rule.fields[f].name;
+      for (int f = -1; f < rule.field_count + anchored; ++f) {
+        const std::string suffix =
+            f < 0 ? "" : std::string(".") + (f < rule.field_count ? rule.fields[f].name : "first_value");
         const size_t at = d.weights + sizeof(T) * d.columns * (f + 1);
         entries.push_back({stem + ".weight" + suffix,
                            type,
@@ -315,26 +327,49 @@ void Plan::lay_out_as() {
              shared + sizeof(double) * (a * rule.shared_count + i));
   for (Dense& d : dense)
     if (d.level == Level::far && weights > (size_t)24 << 20) d.level = Level::memory;
-  if (continual_backprop < 0) return;
-  const Utility kind = spec.plasticity[continual_backprop].utility;
-  incoming_sums =
-      kind == Utility::adaptation || kind == Utility::adaptable_contribution || kind == Utility::feature_by_input;
+  if (!unit_methods) return;
+  const bool resets = method(Method::SelfNormalizedReset), redo = method(Method::ReDo);
+  const bool utilities = method(Method::ContinualBackprop);
+  if (redo) examples = scalar("ReDo.examples", Type::u64);
+  if (utilities)
+    incoming_sums = utility() == Utility::adaptation || utility() == Utility::adaptable_contribution ||
+                    utility() == Utility::feature_by_input;
   for (size_t h = 0; h + 1 < dense.size(); ++h) {
     const int units = dense[h].outputs;
-    const std::string stem = "ContinualBackprop." + std::to_string(h) + ".";
-    auto unit_vector = [&](const char* name) {
+    auto name = [&](const char* of, const char* what) {
+      return std::string(of) + "." + std::to_string(h) + "." + what;
+    };
+    auto unit_vector = [&](const std::string& array) {
       const size_t at = place(sizeof(T) * padded<T>(units));
-      vector(stem + name, type, units, at);
+      vector(array, type, units, at);
       return at;
     };
     UnitState u;
-    u.utility = unit_vector("utility");
-    u.mean_activation = unit_vector("mean_activation");
-    if (incoming_sums) u.incoming_sum = unit_vector("incoming_sum");
-    u.birth = scalar(stem + "birth", Type::u64, units);
-    u.decay_power = scalar(stem + "decay_power", Type::f64, units);
-    u.counter = scalar(stem + "counter", Type::f64);
-    u.replacements = scalar(stem + "replacements", Type::u64);
+    u.birth = scalar(name("hidden", "birth"), Type::u64, units);
+    u.replacements = scalar(name("hidden", "replacements"), Type::u64);
+    if (utilities) {
+      const char* of = "ContinualBackprop";
+      u.utility = unit_vector(name(of, "utility"));
+      u.mean_activation = unit_vector(name(of, "mean_activation"));
+      if (incoming_sums) u.incoming_sum = unit_vector(name(of, "incoming_sum"));
+      u.decay_power = scalar(name(of, "decay_power"), Type::f64, units);
+      u.counter = scalar(name(of, "counter"), Type::f64);
+    }
+    if (redo) u.magnitude = unit_vector(name("ReDo", "magnitude"));
+    if (resets) {
+      const char* of = "SelfNormalizedReset";
+      const size_t bins = base::SelfNormalizedReset::kBins;
+      u.silence = scalar(name(of, "silence"), Type::u64, units);
+      u.longer = scalar(name(of, "longer"), Type::u64, units);
+      u.past = scalar(name(of, "past"), Type::u64, units);
+      u.histogram = place(sizeof(uint64_t) * bins * units);
+      entries.push_back({name(of, "histogram"),
+                         Type::u64,
+                         {(size_t)units, bins},
+                         {sizeof(uint64_t) * bins, sizeof(uint64_t)},
+                         u.histogram,
+                         false});
+    }
     hidden.push_back(u);
   }
 }

@@ -6,6 +6,7 @@
 
 #include "learner/entries.h"
 #include "learner/spec.h"
+#include "rules/plasticity/list.h"
 #include "rules/table.h"
 
 namespace streamdl {
@@ -41,6 +42,7 @@ struct Dense {
   // A last layer with few outputs would waste most of it and spend its time on sums over rows: there a vector holds
   // the incoming weights of one output. The bias is one more vector.
   bool by_output = false;
+  ptrdiff_t anchor = 0;      // with L2Init: from a weight to its first value, in numbers
   size_t row_stride = 0;     // in numbers: from source unit to source unit,
   size_t output_stride = 1;  // from output to output,
   size_t vector_stride = 0;  // from vector to vector, padded off powers of two
@@ -49,9 +51,26 @@ struct Dense {
   Level level = Level::near;
 };
 
-// Offsets of Continual Backprop's arrays for one hidden layer.
+// The plasticity methods, in the order of STREAMDL_METHODS.
+enum class Method {
+#define STREAMDL_METHOD(M) M,
+  STREAMDL_METHODS(STREAMDL_METHOD)
+#undef STREAMDL_METHOD
+};
+
+struct MethodInfo {
+  Method kind;
+  int hyper;                 // where its hyper-parameters begin among all
+  std::vector<int> options;  // in the order of its table
+};
+
+// Offsets of what methods that regenerate units keep of one hidden layer.
 struct UnitState {
-  size_t utility = 0, mean_activation = 0, birth = 0, decay_power = 0, incoming_sum = 0, counter = 0, replacements = 0;
+  size_t birth = 0, replacements = 0;
+  // Continual Backprop
+  size_t utility = 0, mean_activation = 0, decay_power = 0, incoming_sum = 0, counter = 0;
+  size_t magnitude = 0;                                     // ReDo: sum of |h| in this period
+  size_t silence = 0, longer = 0, past = 0, histogram = 0;  // self-normalised resets; see resets.cpp
 };
 
 // What the tables of the chosen rule say.
@@ -75,11 +94,13 @@ struct Plan {
 
   std::vector<Boundary> boundaries;
   std::vector<Dense> dense;
-  std::vector<UnitState> hidden;   // with Continual Backprop
-  int continual_backprop = -1;     // its place in spec.plasticity
-  bool incoming_sums = false;      // whether its utility needs the sums of |incoming weights|
-  std::vector<Named> hyper_names;  // of the optimizer, the common ones, then each plasticity method's
+  std::vector<UnitState> hidden;    // with a method that regenerates units
+  std::vector<MethodInfo> methods;  // in the order of spec.plasticity
+  int unit_methods = 0;             // how many of them regenerate units
+  bool incoming_sums = false;       // whether its utility needs the sums of |incoming weights|
+  std::vector<Named> hyper_names;   // of the optimizer, the common ones, then each plasticity method's
   size_t steps = 0, updates = 0, seed = 0, hyper = 0;
+  size_t examples = 0;                   // of this period, with ReDo
   size_t shared = 0;                     // what weights share: with Scope::array, of one array after the other
   std::vector<std::string> array_names;  // of parameters
   size_t bytes = 0;
@@ -90,6 +111,14 @@ struct Plan {
   // The hyper-parameters as built, in the order of hyper_names; and why a value is refused, or nothing.
   std::vector<double> initial_hyper() const;
   std::string check_hyper(size_t index, double value) const;
+  // The method of this kind, or null.
+  const MethodInfo* method(Method kind) const {
+    for (const MethodInfo& m : methods)
+      if (m.kind == kind) return &m;
+    return nullptr;
+  }
+  // Of Continual Backprop.
+  Utility utility() const { return (Utility)method(Method::ContinualBackprop)->options[0]; }
   // Where the optimizer's hyper-parameters end and those of the plasticity methods begin.
   int optimizer_hypers() const { return rule.hypers + rule.common_hypers; }
 

@@ -31,14 +31,9 @@ struct OptimizerSpec {
 };
 
 struct PlasticitySpec {
-  enum class Kind { continual_backprop, shrink_and_perturb } kind;
-  // continual_backprop
-  double replacement_rate = 1e-4, maturity = 100, decay = 0.99;
-  Utility utility = Utility::contribution;
-  double max_per_step = 0;  // 0: no bound
-  bool transfer_bias = false;
-  // shrink_and_perturb
-  double shrink = 0, noise = 0;
+  std::string name;
+  std::vector<double> hyper;         // in the order of the method's table
+  std::vector<std::string> options;  // likewise
 };
 
 struct Spec {

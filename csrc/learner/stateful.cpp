@@ -10,6 +10,9 @@ namespace streamdl {
 
 std::string wrong_value(const Named& h, double value, bool twice) {
   if (h.only_zero && value != 0) return h.name + ": " + h.only_zero + ", got " + std::to_string(value);
+  if (h.none && value == 0) return {};
+  if (h.whole && value != std::floor(value))
+    return h.name + ": expected a whole number" + (h.none ? " or None" : "") + ", got " + std::to_string(value);
   const bool low = h.low_open ? value > h.low : value >= h.low;
   const bool high = h.high_open ? value < h.high : value <= h.high;
   const bool fits = twice || value <= (double)std::numeric_limits<float>::max();

@@ -49,6 +49,7 @@ StoredUpdateArgs<T> LearnerOf<T>::stored(int array) const {
   a.options = plan_->options.data();
   a.shared = shared_of(array);
   a.error = error_;
+  a.clip = std::numeric_limits<T>::infinity();
   a.unit_factor = factors_[array];
   return a;
 }

@@ -36,6 +36,24 @@ const double* LearnerOf<T>::draw_incoming(int layer, int unit, Stream stream, ui
   return out;
 }
 
+// For L2Init: the weights as they are before the first update.
+template <class T>
+void LearnerOf<T>::keep_first_values() {
+  if (*block_->at<uint64_t>(plan_->updates) != 0 || !plan_->method(Method::L2Init)) return;
+  for (const Dense& d : plan_->dense)
+    for (int i = 0; i < d.vectors; ++i) std::copy(vector(d, i), vector(d, i) + d.columns, vector(d, i) + d.anchor);
+  if (prepared_) prepare();
+}
+
+template <class T>
+double LearnerOf<T>::largest_first_value() const {
+  double most = 0;
+  for (const Dense& d : plan_->dense)
+    for (int i = 0; i < d.vectors; ++i)
+      most = std::max(most, (double)kernels_.largest(vector(d, i) + d.anchor, d.columns));
+  return most;
+}
+
 template <class T>
 void LearnerOf<T>::initialize() {
   const Spec& spec = plan_->spec;
@@ -78,7 +96,8 @@ void LearnerOf<T>::initialize() {
       shared_of((int)a)[i] = start == base::kStartsAtOne ? 1 : start < 0 ? 0 : hyper()[start];
     }
   for (size_t i = 0; i < plan_->hidden.size(); ++i) {
-    for (int k = 0; k < plan_->dense[i].outputs; ++k) block_->at<double>(plan_->hidden[i].decay_power)[k] = 1;
+    if (plan_->method(Method::ContinualBackprop))
+      for (int k = 0; k < plan_->dense[i].outputs; ++k) block_->at<double>(plan_->hidden[i].decay_power)[k] = 1;
     if (plan_->incoming_sums) rebuild_incoming((int)i);
   }
   state_loaded();

@@ -23,7 +23,7 @@ struct Stored {
   STREAMDL_HD V descend(V w, V step_size) const { return fnma(step_size, g, w); }
 };
 
-// Hyper-parameters as lanes, the bias corrections of this weight, the two common decays and what the weights share.
+// Hyper-parameters as lanes, the bias corrections of this weight, what holds it back, and what the weights share.
 //
 // A quick context takes the increment of a logarithm for small, as it mostly is, and says afterwards where
 // that holds; an update has one at most.
@@ -33,6 +33,8 @@ struct Context {
   static constexpr bool decays = kDecay;
   V hyper[kHypers];
   V weight_decay, decoupled_weight_decay;
+  V pull, anchor;        // L2Init: towards the first value
+  V clip;                // |w| is at most this
   V correction[2];       // 1 / (1 - beta^t) with t the number of updates since the weight was drawn
   V growth, step;        // of the logarithm that was taken to be small
   V shared[kMaxShared];  // of the rule's table
@@ -42,10 +44,10 @@ struct Context {
   V part[kMaxSums];      // out: what this weight contributes to the sums
   int options[kMaxOptions];
 
-  // g with the L2 term.
+  // g with the L2 terms.
   template <class G>
   STREAMDL_HD V gradient(const G& g, V w) const {
-    if constexpr (kDecay) return fma(weight_decay, w, g.value());
+    if constexpr (kDecay) return fma(weight_decay, w, fma(pull, w - anchor, g.value()));
     return g.value();
   }
   // a e^(c y), where c y is a step of ln a and c the same for all weights.
@@ -53,6 +55,10 @@ struct Context {
     if constexpr (!kQuick || !is_single<V>) return STREAMDL_ISA::grown(a, c, y);
     growth = c, step = y;
     return grown_a_little(a, c, y);
+  }
+  STREAMDL_HD V clipped(V w) const {
+    if constexpr (kDecay) return min(clip, max(-clip, w));  // in this order NaN stays NaN
+    return w;
   }
   // w after the decoupled decay at this step size.
   STREAMDL_HD V decayed(V w, V step_size) const {

@@ -16,7 +16,8 @@ struct HyperParameter {
   bool low_open, high_open;  // whether the ends themselves are refused
   const char* letter;        // in the paper
   const char* meaning;       // one line
-  enum class Kind { number, flag } kind = Kind::number;
+  // Of a whole number that is 0 by default, 0 stands for None.
+  enum class Kind { number, flag, whole } kind = Kind::number;
 };
 
 inline constexpr double kRequired = __builtin_nan("");
@@ -105,6 +106,13 @@ struct RuleDefaults {
 
   // Which of the rules of one name serves these hyper-parameters and options.
   static constexpr bool serves(const double*, const int*) { return true; }
+};
+
+// What holds of a plasticity method that does not say otherwise.
+struct MethodDefaults {
+  static constexpr int option_count = 0;
+  static constexpr const Option* options = nullptr;
+  static constexpr bool of_units = false;  // regenerates units
 };
 
 STREAMDL_END

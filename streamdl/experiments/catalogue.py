@@ -10,13 +10,17 @@ from typing import Any
 import streamdl as sdl
 from streamdl.experiments.configuration import (
     Configuration,
+    DeepTrackingConfiguration,
     NetworkConfiguration,
+    PermutationConfiguration,
     RegressionConfiguration,
     TrackingConfiguration,
 )
 from streamdl.experiments.errors import UsageError
-from streamdl.experiments.methods import METHODS
+from streamdl.experiments.methods import METHODS, Values
 from streamdl.streams import (
+    DeepTracking,
+    LabelPermuted,
     PermutedDigits,
     PermutedMNIST,
     SlowlyChangingRegression,
@@ -27,11 +31,16 @@ from streamdl.streams import (
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel of the figure: a column of the results, scaled, under a title."""
+    """One panel of the figure: a column of the results, scaled, under a title.
+
+    It shows one curve per method, that of its best setting, against the tasks; with `sweep`, all
+    settings: the mean of the column over the last half, against the last key that is swept.
+    """
 
     column: str
     title: str
     scale: float = 1.0
+    sweep: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,8 @@ class Experiment:
     metric: str  # "accuracy" (higher is better) or "error" (lower is better)
     panels: tuple[Panel, ...]
     requires: tuple[str, ...] = ()  # modules beyond those that every experiment needs
+    seeds: int = 3  # runs of each method and setting, unless one asks for another number
+    baseline: str = ""  # the method that the others are compared with in words, if any
 
     def configure(self, settings: list[str]) -> Configuration:
         """The defaults with `key=value` settings applied.
@@ -60,15 +71,17 @@ class Experiment:
                 raise UsageError(f"methods: {self.name} has {allowed}; got {method!r}")
         return config
 
-    def learner(self, config: Configuration, method: str, seed: int, stream: Stream) -> Any:
-        """The learner of one method; learners of one seed start from the same weights."""
+    def learner(
+        self, config: Configuration, method: str, values: Values, seed: int, stream: Stream
+    ) -> Any:
+        """The learner of one method and setting; those of one seed start from the same weights."""
         return sdl.Learner(
             self.network(config, stream),
             loss=stream.loss,
             seed=seed,
             dtype=config.dtype,
             threads=config.threads,
-            **METHODS[method].arguments(config),
+            **METHODS[method].arguments(config, **dict(values)),
         )
 
 
@@ -96,6 +109,18 @@ def _mnist(config: NetworkConfiguration, seed: int) -> Stream:
     return PermutedMNIST(seed=seed, tasks=config.tasks, task_length=config.task_length)
 
 
+def _label_permuted(config: NetworkConfiguration, seed: int) -> Stream:
+    return LabelPermuted(
+        seed=seed, tasks=config.tasks, change_every=config.task_length, normalise=True
+    )
+
+
+def _input_permuted(config: NetworkConfiguration, seed: int) -> Stream:
+    return PermutedMNIST(
+        seed=seed, tasks=config.tasks, task_length=config.task_length, normalise=True
+    )
+
+
 def _regression(config: RegressionConfiguration, seed: int) -> Stream:
     return SlowlyChangingRegression(
         seed=seed,
@@ -113,8 +138,20 @@ def _tracking(config: TrackingConfiguration, seed: int) -> Stream:
     )
 
 
-def _hidden_layers(config: NetworkConfiguration, stream: Stream) -> Any:
-    return sdl.MLP(stream.inputs, list(config.hidden), stream.outputs, activation=config.activation)
+def _deep_tracking(config: TrackingConfiguration, seed: int) -> Stream:
+    return DeepTracking(
+        seed=seed, tasks=config.tasks, flip_every=config.task_length, dtype=config.dtype
+    )
+
+
+def _hidden_layers(config: NetworkConfiguration | DeepTrackingConfiguration, stream: Stream) -> Any:
+    return sdl.MLP(
+        stream.inputs,
+        list(config.hidden),
+        stream.outputs,
+        activation=config.activation,
+        init=config.init,
+    )
 
 
 def _linear(config: TrackingConfiguration, stream: Stream) -> Any:
@@ -131,6 +168,15 @@ PLASTICITY_PANELS = (
     Panel("weight_magnitude", "Average weight magnitude"),
 )
 
+TRACKING_PANELS = (
+    Panel("error", "Squared error"),
+    Panel("error", "Error of the last half by (meta) step size", sweep=True),
+    Panel("relevant_step_size", "Step size of the relevant inputs"),
+    Panel("irrelevant_step_size", "Step size of the irrelevant inputs"),
+)
+
+UPGD_METHODS = ("sgd", "adam", "continual-backprop", "upgd")
+
 _ALL = (
     Experiment(
         name="permuted-digits",
@@ -138,7 +184,7 @@ _ALL = (
         configuration=NetworkConfiguration(
             tasks=400,
             methods=PLASTICITY_METHODS,
-            step_size=0.01,
+            step_size=(0.01,),
             task_length=1797,
             tasks_per_row=1,
             hidden=(64, 64, 64),
@@ -158,7 +204,7 @@ _ALL = (
         configuration=NetworkConfiguration(
             tasks=800,
             methods=PLASTICITY_METHODS,
-            step_size=0.003,
+            step_size=(0.003,),
             task_length=60000,
             tasks_per_row=1,
             hidden=(2000, 2000, 2000),
@@ -179,7 +225,7 @@ _ALL = (
         configuration=RegressionConfiguration(
             tasks=300,
             methods=PLASTICITY_METHODS,
-            step_size=0.01,
+            step_size=(0.01,),
             task_length=10000,
             tasks_per_row=2,
             hidden=(5,),
@@ -193,24 +239,97 @@ _ALL = (
         panels=(Panel("error", "Squared error"), *PLASTICITY_PANELS),
     ),
     Experiment(
+        name="label-permuted-mnist",
+        summary="MNIST whose labels are permuted every 2,500 examples (Elsayed & Mahmood, 2024)",
+        configuration=PermutationConfiguration(
+            tasks=400,
+            methods=UPGD_METHODS,
+            step_size=(0.01,),
+            task_length=2500,
+            tasks_per_row=1,
+            hidden=(300, 150),
+            init="default",
+            weight_decay=1e-4,
+            adam_step_size=(1e-4,),
+            adam_beta1=0.0,
+            adam_beta2=0.9999,
+            adam_weight_decay=0.1,
+            upgd_step_size=(0.01,),
+            upgd_utility_decay=0.9,
+            upgd_noise=0.001,
+            upgd_weight_decay=0.0,
+        ),
+        stream=_label_permuted,
+        network=_hidden_layers,
+        metric="accuracy",
+        panels=(Panel("accuracy", "Online accuracy (%)", 100.0), *PLASTICITY_PANELS),
+        seeds=5,
+    ),
+    Experiment(
+        name="input-permuted-mnist",
+        summary="MNIST whose pixels are permuted every 5,000 examples (Elsayed & Mahmood, 2024)",
+        configuration=PermutationConfiguration(
+            tasks=200,
+            methods=UPGD_METHODS,
+            step_size=(0.001,),
+            task_length=5000,
+            tasks_per_row=1,
+            hidden=(300, 150),
+            init="default",
+            weight_decay=0.001,
+            adam_step_size=(1e-4,),
+            adam_beta1=0.0,
+            adam_beta2=0.99,
+            adam_weight_decay=0.0,
+            upgd_step_size=(0.01,),
+            upgd_utility_decay=0.9999,
+            upgd_noise=0.1,
+            upgd_weight_decay=0.01,
+        ),
+        stream=_input_permuted,
+        network=_hidden_layers,
+        metric="accuracy",
+        panels=(Panel("accuracy", "Online accuracy (%)", 100.0), *PLASTICITY_PANELS),
+        seeds=5,
+    ),
+    Experiment(
         name="tracking-1992",
-        summary="Tracking with 5 relevant inputs of 20: IDBD against SGD (Sutton, 1992)",
+        summary="Tracking with 5 relevant inputs of 20: IDBD against fixed steps (Sutton, 1992)",
         configuration=TrackingConfiguration(
-            tasks=1500,
+            tasks=25000,
             methods=("sgd", "idbd"),
-            step_size=0.04,
+            step_size=(0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1),
             task_length=20,
-            tasks_per_row=50,
+            tasks_per_row=250,
+            initial_step_size=(0.05,),
+            meta_step_size=(0.001, 0.01),
         ),
         stream=_tracking,
         network=_linear,
         metric="error",
-        panels=(
-            Panel("error", "Squared error"),
-            Panel("relevant_step_size", "Step size of the relevant inputs"),
-            Panel("irrelevant_step_size", "Step size of the irrelevant inputs"),
-            Panel("weight_magnitude", "Average weight magnitude"),
+        panels=TRACKING_PANELS,
+        seeds=5,
+        baseline="sgd",
+    ),
+    Experiment(
+        name="deep-tracking",
+        summary="Tracking through a network, 5 relevant inputs of 100: are their steps longer?",
+        configuration=DeepTrackingConfiguration(
+            tasks=100,
+            methods=("sgd", "idbd", "autostep"),
+            step_size=(0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05),
+            task_length=1000,
+            tasks_per_row=1,
+            initial_step_size=(0.002, 0.005, 0.01, 0.02),
+            meta_step_size=(0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0),
+            autostep_meta_step_size=(0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0),
         ),
+        stream=_deep_tracking,
+        network=_hidden_layers,
+        metric="error",
+        panels=TRACKING_PANELS,
+        seeds=5,
+        baseline="sgd",
     ),
 )
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from streamdl.experiments.catalogue import Experiment, find
+from streamdl.experiments.comparison import comparison
 from streamdl.experiments.configuration import Configuration
 from streamdl.experiments.errors import UsageError
 from streamdl.experiments.figure import draw
-from streamdl.experiments.methods import METHODS
 from streamdl.experiments.part import Part, Row
 from streamdl.experiments.results import Folder, create_or_resume, open_folder
 from streamdl.experiments.runner import Failure, all_parts, check, run_parts
@@ -24,7 +24,7 @@ HINT = "pip install 'streamdl[experiments]'"
 def run(
     name: str,
     settings: list[str] | None = None,
-    seeds: int = 3,
+    seeds: int | None = None,
     out: Path | None = None,
     jobs: int | None = None,
 ) -> Path:
@@ -33,7 +33,7 @@ def run(
     Args:
         name: a name in the catalogue.
         settings: `key=value` changes to its configuration.
-        seeds: seeds 0 to seeds - 1 of every method, >= 1.
+        seeds: seeds 0 to seeds - 1 of every method, >= 1, by default the experiment's number.
         out: folder for the results, by default results/NAME.
         jobs: processes, by default one per processor this process may use.
 
@@ -44,6 +44,7 @@ def run(
     experiment = find(name)
     _require(*NEEDED, *experiment.requires)
     config = experiment.configure(settings or [])
+    seeds = experiment.seeds if seeds is None else seeds
     if seeds < 1:
         raise UsageError(f"seeds: expected at least 1, got {seeds}")
     if jobs is not None and jobs < 1:
@@ -94,6 +95,8 @@ def _present(experiment: Experiment, rows: list[Row], target: Path) -> None:
     draw(experiment, rows, target)
     console = Console(width=None if os.isatty(1) else 120)
     console.print(table(experiment, rows))
+    for line in comparison(experiment, rows):
+        console.print(line, highlight=False, soft_wrap=True)
     print(f"figure   {target}\nresults  {target.parent / 'results.parquet'}")
 
 
@@ -107,6 +110,14 @@ def _require(*modules: str) -> None:
     for module in modules:
         if importlib.util.find_spec(module) is None:
             raise UsageError(f"this needs {module}: {HINT}")
+
+
+def _outcome(last: Row) -> str:
+    """How a part ended, in a few words."""
+    if last["diverged_at"] is not None:
+        return f"diverged after {last['diverged_at']} examples"
+    name = "accuracy" if "accuracy" in last else "error"
+    return f"last {name} {last[name]:.3f}"
 
 
 class _Bar:
@@ -148,12 +159,7 @@ class _Bar:
 
     def finished(self, part: Part, rows: list[Row]) -> None:
         self._done += 1
-        last = rows[-1]
-        name = "accuracy" if "accuracy" in last else "error"
-        self._progress.console.print(
-            f"{METHODS[part.method].title}, seed {part.seed}: last {name} {last[name]:.3f}",
-            highlight=False,
-        )
+        self._progress.console.print(f"{part}: {_outcome(rows[-1])}", highlight=False)
         self._progress.update(self._bar, description=self._title())
         if self._done == self._parts:  # the last few examples of each part are not reported
             self._progress.update(self._bar, completed=self._progress.tasks[0].total)

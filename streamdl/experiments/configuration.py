@@ -14,15 +14,19 @@ C = TypeVar("C", bound="Configuration")
 
 @dataclass(frozen=True)
 class Configuration:
-    """What every experiment has; each field is a key of `--set`."""
+    """What every experiment has; each field is a key of `--set`.
+
+    A key of several numbers is a sweep: a method that uses it runs once with each of them.
+    """
 
     tasks: int  # tasks in the stream
     methods: tuple[str, ...]  # which learners to compare, names of the table of methods
-    step_size: float  # alpha of every method (the initial one where it is adapted)
+    step_size: tuple[float, ...]  # alpha, for all methods without a key of their own for it
     task_length: int  # examples in a task
     tasks_per_row: int  # tasks that one row of results sums up
     dtype: str = "float32"  # of the learners' state, or float64
     threads: int = 1  # of one learner; runs go in parallel processes as well
+    weight_decay: float = 0.0  # l2, sgd: adds weight_decay * w to the gradient
 
     def __post_init__(self) -> None:
         for name in ("tasks", "task_length", "tasks_per_row", "threads"):
@@ -32,6 +36,20 @@ class Configuration:
             raise UsageError("methods: expected at least one name, got none")
         if len(set(self.methods)) < len(self.methods):
             raise UsageError(f"methods: a name comes twice in {','.join(self.methods)}")
+        for key in self.sweeps():
+            self._check_sweep(key, getattr(self, key))
+
+    @classmethod
+    def sweeps(cls) -> list[str]:
+        """The keys that take several numbers."""
+        return [key for key, kind in get_type_hints(cls).items() if kind == tuple[float, ...]]
+
+    @staticmethod
+    def _check_sweep(key: str, values: tuple[float, ...]) -> None:
+        if not values:
+            raise UsageError(f"{key}: expected at least one number, got none")
+        if len(set(values)) < len(values):
+            raise UsageError(f"{key}: a number comes twice in {','.join(map(str, values))}")
 
     def changed(self: C, settings: Iterable[str]) -> C:
         """This configuration with `key=value` settings applied, values read by the key's type.
@@ -68,8 +86,8 @@ class NetworkConfiguration(Configuration):
 
     hidden: tuple[int, ...] = ()  # units of each hidden layer
     activation: str = "relu"
+    init: str = "kaiming_uniform"  # of the weights, a name that `MLP` knows
     measured_examples: int = 2000  # inputs of the coming task behind each plasticity measure
-    weight_decay: float = 0.0  # l2: adds weight_decay * w to the gradient
     shrink: float = 0.0  # shrink-and-perturb: w = (1 - shrink) w + noise N(0, 1) after an update
     noise: float = 0.0
     replacement_rate: float = 1e-4  # continual-backprop: rho, share of mature units per step
@@ -86,20 +104,50 @@ class RegressionConfiguration(NetworkConfiguration):
 
 
 @dataclass(frozen=True)
-class TrackingConfiguration(Configuration):
-    """Sutton's tracking task, for linear learners."""
+class PermutationConfiguration(NetworkConfiguration):
+    """Labels or pixels of MNIST permuted anew in every task, with the methods compared there."""
 
-    initial_step_size: float = 0.05  # idbd: where its step sizes start
-    meta_step_size: float = 0.001  # idbd: theta
+    adam_step_size: tuple[float, ...] = (1e-4,)
+    adam_beta1: float = 0.0  # decay of the mean of the gradient, 0 for no momentum
+    adam_beta2: float = 0.999  # decay of the mean of its square
+    adam_weight_decay: float = 0.0  # decoupled
+    upgd_step_size: tuple[float, ...] = (0.01,)
+    upgd_utility_decay: float = 0.9
+    upgd_noise: float = 0.001  # standard deviation of what is added to the gradient
+    upgd_weight_decay: float = 0.0  # decoupled
+
+
+@dataclass(frozen=True)
+class TrackingConfiguration(Configuration):
+    """Tracking tasks: fixed step sizes against learned ones."""
+
+    initial_step_size: tuple[float, ...] = (0.05,)  # idbd, autostep: where step sizes start
+    meta_step_size: tuple[float, ...] = (0.001,)  # idbd: theta
+
+
+@dataclass(frozen=True)
+class DeepTrackingConfiguration(TrackingConfiguration):
+    """Tracking through a network, for learners with hidden layers."""
+
+    hidden: tuple[int, ...] = (40,)  # units of each hidden layer
+    activation: str = "relu"
+    init: str = "kaiming_uniform"  # of the weights, a name that `MLP` knows
+    autostep_meta_step_size: tuple[float, ...] = (0.01,)  # autostep: mu
+    autostep_tau: float = 1e4  # autostep: steps over which its normaliser forgets
 
 
 def _parse(setting: str, kind: Any, text: str) -> Any:
-    words = {int: "a whole number", float: "a number", str: "a word"}
+    words = {
+        int: "a whole number",
+        float: "a number",
+        str: "a word",
+        tuple[int, ...]: "whole numbers separated by commas",
+        tuple[float, ...]: "numbers separated by commas",
+    }
     try:
-        if kind in words:
+        if kind in (int, float, str):
             return kind(text)
         item = kind.__args__[0]  # tuple[item, ...]
         return tuple(item(word) for word in text.split(",") if word)
     except ValueError:
-        wanted = words.get(kind, "whole numbers separated by commas")
-        raise UsageError(f"--set {setting}: expected {wanted}") from None
+        raise UsageError(f"--set {setting}: expected {words[kind]}") from None

@@ -1,4 +1,4 @@
-"""The figure of an experiment: four panels against the tasks, one line per method."""
+"""The figure of an experiment: four panels, against the tasks or against what is swept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from streamdl.experiments.catalogue import Experiment, Panel
 from streamdl.experiments.methods import METHODS
 from streamdl.experiments.part import Row
 from streamdl.experiments.results import write_whole
-from streamdl.experiments.summary import curves, methods_of, standard_error, stretches
+from streamdl.experiments.summary import (
+    Variant,
+    best_variants,
+    curves,
+    methods_of,
+    numbers_in,
+    standard_error,
+    stretches,
+    variants_of,
+)
 
 # More points than this along a curve read as noise; each point is the mean of a stretch of rows.
 POINTS = 100
@@ -32,6 +41,11 @@ STYLE: Any = {
     "legend.frameon": False,
 }
 
+# More letters than this do not fit beside each other over the figure.
+LEGEND = 110
+
+LINES = ("-", "--", "-.", ":")  # of a sweep: one for each value of the keys before the last
+
 MARKERS = ("o", "s", "^", "D")  # a second way to tell lines apart, for print without colour
 
 
@@ -42,26 +56,32 @@ def draw(experiment: Experiment, rows: list[Row], path: Path) -> None:
 
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(10, 6.8), dpi=160, layout="constrained")
-        axes = figure.subplots(2, 2, sharex=True)
+        best = best_variants(rows, experiment.metric)
+        axes = figure.subplots(2, 2, sharex=not any(panel.sweep for panel in experiment.panels))
         for place, (axis, panel) in enumerate(zip(axes.flat, experiment.panels, strict=True)):
-            _draw_panel(axis, panel, rows)
+            if panel.sweep:
+                _draw_sweep(axis, panel, rows)
+            else:
+                _draw_curves(axis, panel, best)
             axis.set_title(f"{'abcd'[place]}   {panel.title}", loc="left")
         for axis in axes[-1]:
             axis.set_xlabel("Task")
         handles, names = axes.flat[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside upper center", ncols=len(names))
+        columns = len(names) if sum(map(len, names)) < LEGEND else 1
+        figure.legend(handles, names, loc="outside upper center", ncols=columns)
         figure.supxlabel(_caption(experiment, rows), fontsize=8.5, color="#555555")
         buffer = io.BytesIO()
         figure.savefig(buffer, format=path.suffix.lstrip("."))
     write_whole(path, buffer.getvalue())
 
 
-def _draw_panel(axis: Any, panel: Panel, rows: list[Row]) -> None:
-    for place, method in enumerate(methods_of(rows)):
-        values = curves(rows, method, panel.column)
+def _draw_curves(axis: Any, panel: Panel, variants: list[Variant]) -> None:
+    for place, variant in enumerate(variants):
+        method = variant.method
+        values = curves(variant.rows, method, panel.column)
         if values is None:
             continue
-        tasks = curves(rows, method, "task")
+        tasks = curves(variant.rows, method, "task")
         assert tasks is not None  # every row has its task
         points = stretches(values * panel.scale, POINTS)
         x = stretches(tasks[:1], POINTS)[0]
@@ -79,11 +99,51 @@ def _draw_panel(axis: Any, panel: Panel, rows: list[Row]) -> None:
             marker=MARKERS[place % len(MARKERS)],
             markersize=4,
             markevery=max(1, len(x) // 8),
-            label=look.title,
+            label=variant.title,
         )
     axis.margins(x=0.01)
     if panel.column == "dormant_fraction":
         axis.set_ylim(bottom=min(-1.0, axis.get_ylim()[0]))
+
+
+def _draw_sweep(axis: Any, panel: Panel, rows: list[Row]) -> None:
+    """The last half against the last key of each setting; one line for each value of the others."""
+    lines: dict[tuple[str, str], list[Variant]] = {}
+    for variant in variants_of(rows):
+        others, _, _ = variant.setting.rpartition(", ")
+        lines.setdefault((variant.method, others), []).append(variant)
+    drawn: dict[str, int] = {}
+    for (method, others), variants in lines.items():
+        style = LINES[drawn.setdefault(method, 0) % len(LINES)]
+        drawn[method] += 1
+        x = [_swept(variant) for variant in variants]
+        y = [_last_half(variant, panel) for variant in variants]
+        name = ", ".join(filter(None, [METHODS[method].title, others]))
+        look = {"color": METHODS[method].colour, "linestyle": style}
+        axis.plot(x, y, marker="o", markersize=3, linewidth=1.2, label=name, **look)
+        for place, value in zip(x, y, strict=True):
+            if math.isnan(value):  # diverged: a cross on the upper edge
+                axis.annotate(
+                    "×", (place, 1), xycoords=axis.get_xaxis_transform(), color=look["color"],
+                    ha="center", va="center", annotation_clip=False, in_layout=False,
+                )  # fmt: skip
+    places = [place for line in lines.values() for place in map(_swept, line) if place > 0]
+    if places:  # those of the crosses, too
+        axis.set(xscale="log", xlim=(min(places) / 1.3, max(places) * 1.3))
+    axis.set_yscale("log")
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("{x:g}")  # the errors span about one decade
+    axis.legend(fontsize=7)
+
+
+def _swept(variant: Variant) -> float:
+    return numbers_in(variant.setting)[-1]
+
+
+def _last_half(variant: Variant, panel: Panel) -> float:
+    values = curves(variant.rows, variant.method, panel.column)
+    assert values is not None  # it is the metric
+    return float(values[:, values.shape[1] // 2 :].mean()) * panel.scale
 
 
 def _caption(experiment: Experiment, rows: list[Row]) -> str:

@@ -1,7 +1,7 @@
 """The folder of one experiment's results: parts as they finish, merged into one Parquet file.
 
 config.json             the experiment, its configuration, and the versions it ran with
-parts/METHOD-seedN.parquet   the rows of one finished part; a run that was killed keeps these
+parts/METHOD-SETTING-seedN.parquet   the rows of one finished part; a run that was killed keeps these
 results.parquet         all parts: one row per measurement, each with the full configuration
 """
 
@@ -16,9 +16,13 @@ from typing import Any
 
 import numpy as np
 import streamdl as sdl
+from streamdl.experiments.catalogue import find
 from streamdl.experiments.configuration import Configuration
 from streamdl.experiments.errors import UsageError
 from streamdl.experiments.part import Part, Row
+
+# Rows of results are sorted by these columns.
+ORDER = ("method", "setting", "seed", "task")
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class Folder:
         return self.path / "results.parquet"
 
     def part_file(self, part: Part) -> Path:
-        return self.path / "parts" / f"{part.method}-seed{part.seed}.parquet"
+        words = [part.method, *filter(None, [part.setting.replace(" ", "")]), f"seed{part.seed}"]
+        return self.path / "parts" / f"{'-'.join(words)}.parquet"
 
     def has(self, part: Part) -> bool:
         """Whether this part was finished, now or by an earlier run."""
@@ -43,13 +48,19 @@ class Folder:
 
     def keep(self, part: Part, rows: list[Row]) -> None:
         """Write the rows of a finished part, whole or not at all."""
+        configuration = self.configuration | self._swept(part)
         shared: Row = {
             "experiment": self.experiment,
-            **{f"config.{key}": _flat(value) for key, value in self.configuration.items()},
-            "configuration": json.dumps(self.configuration, sort_keys=True),
+            **{f"config.{key}": _flat(value) for key, value in configuration.items()},
+            "configuration": json.dumps(configuration, sort_keys=True),
             **{f"version.{key}": value for key, value in self.versions.items()},
         }
         _write_table([shared | row for row in rows], self.part_file(part))
+
+    def _swept(self, part: Part) -> Row:
+        """The one value that this part has of each swept key, None of those it does not use."""
+        keys = type(find(self.experiment).configuration).sweeps()
+        return dict.fromkeys(keys) | dict(part.values)
 
     def merge(self) -> list[Row]:
         """Write results.parquet from all parts in the folder, and return its rows.
@@ -59,7 +70,7 @@ class Folder:
         """
         files = sorted((self.path / "parts").glob("*.parquet"))
         rows = [row for file in files for row in _read_table(file)]
-        rows.sort(key=lambda row: (row["method"], row["seed"], row["task"]))
+        rows.sort(key=lambda row: tuple(row[key] for key in ORDER))
         if rows:
             _write_table(rows, self.results)
         return rows

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from streamdl.experiments.catalogue import Experiment, find
 from streamdl.experiments.configuration import Configuration
 from streamdl.experiments.errors import UsageError
+from streamdl.experiments.methods import variants
 from streamdl.experiments.part import Part, Row, run_part
 from streamdl.experiments.results import Folder
 
@@ -25,6 +26,10 @@ REPORT_EVERY = 20_000
 
 # Each worker computes on one thread; the parallelism is that of the processes.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+# What building a stream or a learner raises; AttributeError where the core lacks an optimizer.
+CANNOT_BE_BUILT = (ValueError, TypeError, OSError, ImportError, RuntimeError, AttributeError)
 
 
 class Listener(Protocol):
@@ -47,7 +52,10 @@ class Failure:
 
 def all_parts(config: Configuration, seeds: int) -> list[Part]:
     """Seed by seed, so that an early look at the results compares all methods."""
-    return [Part(method, seed) for seed in range(seeds) for method in config.methods]
+    settings = [
+        (method, values) for method in config.methods for values in variants(config, method)
+    ]
+    return [Part(method, seed, values) for seed in range(seeds) for method, values in settings]
 
 
 def check(experiment: Experiment, config: Configuration) -> None:
@@ -58,9 +66,9 @@ def check(experiment: Experiment, config: Configuration) -> None:
     """
     try:
         stream = experiment.stream(config, 0)
-        for method in config.methods:
-            experiment.learner(config, method, 0, stream)
-    except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
+        for part in all_parts(config, seeds=1):
+            experiment.learner(config, part.method, part.values, part.seed, stream)
+    except CANNOT_BE_BUILT as error:
         raise UsageError(str(error)) from error
 
 

@@ -6,11 +6,13 @@ for xs, ys in stream.blocks(1024):    blocks, which never cross a task boundary
 
 from streamdl.streams.base import Stream
 from streamdl.streams.mnist import load_mnist
-from streamdl.streams.permuted import PermutedDigits, PermutedMNIST
+from streamdl.streams.permuted import LabelPermuted, PermutedDigits, PermutedMNIST
 from streamdl.streams.regression import SlowlyChangingRegression
-from streamdl.streams.tracking import Tracking1992
+from streamdl.streams.tracking import DeepTracking, Tracking1992
 
 __all__ = [
+    "DeepTracking",
+    "LabelPermuted",
     "PermutedDigits",
     "PermutedMNIST",
     "SlowlyChangingRegression",

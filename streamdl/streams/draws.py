@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import operator
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 # One number per purpose: two draws of one seed and task for different purposes share no words.
 PERMUTATIONS = 1
@@ -50,3 +51,18 @@ def checked_choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
     return value
+
+
+def checked_float(name: str, dtype: DTypeLike) -> np.dtype[Any]:
+    """float32 or float64 as a dtype; ValueError naming the argument."""
+    kind = np.dtype(dtype)
+    if kind not in (np.float32, np.float64):
+        raise ValueError(f"{name}: expected float32 or float64, got {dtype!r}")
+    return kind
+
+
+def checked_flag(name: str, value: bool) -> bool:
+    """True or False; TypeError naming the argument for anything else, "False" among it."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}: expected True or False, got {value!r}")
+    return bool(value)

@@ -13,6 +13,7 @@ from streamdl.streams.draws import (
     TARGETS,
     checked_choice,
     checked_count,
+    checked_float,
     generator,
 )
 
@@ -72,7 +73,7 @@ class SlowlyChangingRegression(Stream):
         self.inputs = checked_count("bits", bits, 1)
         self.slow_bits = checked_count("slow_bits", slow_bits, 1)
         units = checked_count("target_units", target_units, 1)
-        self._dtype = np.dtype(dtype)
+        self._dtype = checked_float("dtype", dtype)
         if self.slow_bits > self.inputs:
             raise ValueError(f"slow_bits: expected at most bits = {self.inputs}, got {slow_bits}")
         if not 0.0 <= beta <= 1.0:

@@ -12,8 +12,10 @@ def test_settings_are_read_by_the_type_of_their_key() -> None:
     config = find("permuted-digits").configure(
         ["tasks=2", "methods=backprop,l2", "step_size=3e-3", "hidden=8,4", "dtype=float64"]
     )
-    assert (config.tasks, config.methods, config.step_size) == (2, ("backprop", "l2"), 0.003)
+    assert (config.tasks, config.methods, config.step_size) == (2, ("backprop", "l2"), (0.003,))
     assert config.as_dict()["hidden"] == [8, 4] and config.dtype == "float64"
+    sweep = find("permuted-digits").configure(["step_size=0.01,3e-3,0.001"])
+    assert sweep.step_size == (0.01, 0.003, 0.001)
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=list(EXPERIMENTS))
@@ -33,7 +35,10 @@ def test_every_default_can_be_set_to_itself(experiment) -> None:  # type: ignore
         ("tasks", "--set tasks: expected key=value"),
         ("tasks=many", "--set tasks=many: expected a whole number"),
         ("tasks=0", "tasks: expected at least 1, got 0"),
-        ("step_size=fast", "--set step_size=fast: expected a number"),
+        ("weight_decay=fast", "--set weight_decay=fast: expected a number"),
+        ("step_size=0.1,fast", "--set step_size=0.1,fast: expected numbers separated by commas"),
+        ("step_size=", "step_size: expected at least one number, got none"),
+        ("step_size=0.1,0.2,0.10", "step_size: a number comes twice in 0.1,0.2,0.1"),
         ("hidden=8,x", "--set hidden=8,x: expected whole numbers separated by commas"),
         ("methods=", "methods: expected at least one name"),
         ("methods=l2,l2", "methods: a name comes twice"),

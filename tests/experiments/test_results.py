@@ -22,7 +22,7 @@ def configured(*settings: str) -> Configuration:
 
 
 def rows_of(part: Part, accuracy: float) -> list[dict[str, Any]]:
-    shared = {"method": part.method, "seed": part.seed}
+    shared = {"method": part.method, "setting": part.setting, "seed": part.seed}
     return [{**shared, "task": task, "accuracy": accuracy} for task in range(2)]
 
 
@@ -42,8 +42,22 @@ def test_parts_are_merged_in_order_with_the_full_configuration(folder: Folder) -
     assert order == [(m, s, t) for m, s in [("backprop", 0), ("l2", 0), ("l2", 1)] for t in (0, 1)]
     for row in table:
         assert row["experiment"] == NAME and row["config.hidden"] == "64,64,64"
-        assert json.loads(row["configuration"]) == configured().identity()
+        assert json.loads(row["configuration"]) == {**configured().identity(), "step_size": None}
         assert row["version.streamdl"] == folder.versions["streamdl"]
+
+
+def test_each_setting_of_a_sweep_has_a_file_and_its_own_number_in_the_rows(
+    folder: Folder,
+) -> None:
+    parts = [Part("l2", 0, (("step_size", value),)) for value in (0.1, 0.02)]
+    for part in parts:
+        folder.keep(part, rows_of(part, 0.5))
+    names = sorted(file.name for file in (folder.path / "parts").iterdir())
+    assert names == [f"l2-step_size={value}-seed0.parquet" for value in ("0.02", "0.1")]
+    rows = folder.merge()
+    assert [row["setting"] for row in rows] == ["step_size=0.02"] * 2 + ["step_size=0.1"] * 2
+    assert [row["config.step_size"] for row in rows] == [0.02, 0.02, 0.1, 0.1]
+    assert json.loads(rows[-1]["configuration"])["step_size"] == 0.1
 
 
 def test_the_same_configuration_is_resumed_even_with_other_methods(folder: Folder) -> None:
@@ -56,7 +70,7 @@ def test_the_same_configuration_is_resumed_even_with_other_methods(folder: Folde
     ("setting", "message"),
     [
         ("tasks=3", "tasks is 400 there and 3 here"),
-        ("step_size=0.02", "step_size is 0.01 there and 0.02 here"),
+        ("step_size=0.02", r"step_size is \[0.01\] there and \[0.02\] here"),
         ("hidden=64,64", r"hidden is \[64, 64, 64\] there and \[64, 64\] here"),
     ],
 )

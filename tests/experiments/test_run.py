@@ -14,9 +14,14 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 import streamdl as sdl
-from streamdl.experiments import EXPERIMENTS, UsageError, find, plot, run
+from streamdl.experiments import EXPERIMENTS, UsageError, find, part, plot, run
+from streamdl.experiments.catalogue import Experiment
+from streamdl.experiments.configuration import Configuration
+from streamdl.experiments.methods import METHODS, variants
 from streamdl.experiments.part import Part, run_part
-from streamdl.streams import PermutedDigits
+from streamdl.experiments.results import create_or_resume
+from streamdl.experiments.runner import all_parts, run_parts
+from streamdl.streams import DeepTracking, PermutedDigits
 
 SMALL = ["tasks=6", "task_length=150", "hidden=12,8"]
 TWO_METHODS = [*SMALL, "methods=backprop,continual-backprop"]
@@ -26,6 +31,15 @@ TIMING = ("seconds", "examples_per_second")
 def read(folder: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = pyarrow.parquet.read_table(folder / "results.parquet").to_pylist()
     return rows
+
+
+def first_part(config: Configuration, method: str) -> Part:
+    """Seed 0 of the first setting of a method."""
+    return Part(method, 0, variants(config, method)[0])
+
+
+def learn(experiment: Experiment, config: Configuration, part: Part) -> list[dict[str, Any]]:
+    return run_part(experiment, config, part, lambda examples: None)
 
 
 def without_timing(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -139,11 +153,75 @@ def test_a_killed_run_goes_on_from_its_finished_parts(tmp_path: Path) -> None:
     assert without_timing(read(out)) == without_timing(read(whole))
 
 
-def test_a_diverging_part_is_reported_and_the_others_are_kept(tmp_path: Path) -> None:
+def test_a_diverging_part_is_named_and_its_rows_have_no_metric(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = [*SMALL, "methods=backprop,shrink-and-perturb", "shrink=0.9", "noise=1e30"]
-    with pytest.raises(RuntimeError, match="shrink-and-perturb, seed 0: ValueError"):
-        run("permuted-digits", settings, 1, tmp_path / "out", 2)
-    assert {row["method"] for row in read(tmp_path / "out")} == {"backprop"}
+    rows = read(run("permuted-digits", settings, 1, tmp_path / "out", 2))
+    printed = capsys.readouterr().out
+    assert "shrink-and-perturb, step_size=0.01, seed 0: diverged after" in printed
+    lost = [row for row in rows if row["method"] == "shrink-and-perturb"]
+    assert len(lost) == 6 and {row["diverged_at"] for row in lost} == {lost[0]["diverged_at"]}
+    assert all(np.isnan(row["accuracy"]) for row in lost)
+    assert [row["examples"] for row in lost] == [150 * (task + 1) for task in range(6)]
+    kept = [row for row in rows if row["method"] == "backprop"]
+    assert all(row["diverged_at"] is None and row["accuracy"] >= 0 for row in kept)
+
+
+def test_a_learner_diverges_where_a_loop_of_single_steps_does() -> None:
+    experiment = find("deep-tracking")
+    config = experiment.configure(["tasks=4", "step_size=0.05"])
+    rows = learn(experiment, config, first_part(config, "sgd"))
+    stream = DeepTracking(seed=0, tasks=4)
+    learner = sdl.Learner(
+        sdl.MLP(100, [40], 1), loss="squared_error", optimizer=sdl.optim.SGD(0.05), seed=0
+    )
+    with pytest.raises(ValueError, match="overflow"):
+        for x, y in stream:
+            learner.step(x, y)
+    assert learner.steps > 0 and [row["diverged_at"] for row in rows] == [learner.steps] * 4
+    assert all(np.isnan([row["error"], row["relevant_step_size"]]).all() for row in rows)
+
+
+def test_nothing_is_learned_after_an_example_was_refused() -> None:
+    class Refusing:
+        steps = calls = 0
+
+        def step_many(self, xs: Any, ys: Any, outputs: bool) -> Any:
+            self.calls += 1
+            raise ValueError(f"xs[0]: {part.OVERFLOW}")
+
+    learner, stream = Refusing(), PermutedDigits(tasks=2, task_length=100)
+    for position in (100, 200):
+        row = part._learn_or_skip(learner, stream, 100, lambda examples: None)
+        assert np.isnan(row["accuracy"]) and np.isnan(row["loss"])
+        assert stream.position == position and learner.calls == 1
+
+
+def test_another_error_is_no_divergence() -> None:
+    class Broken:
+        steps = 0
+
+        def step_many(self, xs: Any, ys: Any, outputs: bool) -> Any:
+            raise ValueError("xs: expected 64 inputs")
+
+    with pytest.raises(ValueError, match="64 inputs"):
+        part._learn_or_skip(Broken(), PermutedDigits(), 100, lambda examples: None)
+
+
+def test_a_part_that_fails_is_reported_and_the_others_are_kept(tmp_path: Path) -> None:
+    experiment = find("permuted-digits")
+    config = experiment.configure([*SMALL, "methods=backprop"])
+    folder = create_or_resume(tmp_path / "out", experiment.name, config)
+    good, bad = first_part(config, "backprop"), Part("no-such-method", 0)
+
+    class Silent:
+        def learned(self, examples: int) -> None: ...
+        def finished(self, part: Part, rows: list[dict[str, Any]]) -> None: ...
+
+    failures = run_parts(experiment, config, [bad, good], folder, 2, Silent())
+    assert [(f.part, f.message) for f in failures] == [(bad, "KeyError: 'no-such-method'")]
+    assert folder.has(good) and not folder.has(bad)
 
 
 @pytest.mark.parametrize(
@@ -173,20 +251,55 @@ def test_plot_of_an_empty_folder_is_refused(tmp_path: Path) -> None:
 def test_regression_rows_hold_the_mean_squared_error() -> None:
     experiment = find("slowly-changing-regression")
     config = experiment.configure(["tasks=4", "task_length=100", "tasks_per_row=2"])
-    rows = run_part(experiment, config, Part("backprop", 0), lambda examples: None)
+    rows = learn(experiment, config, first_part(config, "backprop"))
     assert [row["task"] for row in rows] == [0, 2]
     assert [row["examples"] for row in rows] == [200, 400]
     for row in rows:
         assert row["error"] == pytest.approx(2 * row["loss"], rel=1e-5)  # the loss is one half
 
 
+def test_a_sweep_runs_every_setting_on_every_seed() -> None:
+    config = find("tracking-1992").configure(["step_size=0.1,0.2", "meta_step_size=0,0.5"])
+    parts = all_parts(config, 2)
+    assert [(p.method, p.setting) for p in parts if p.seed == 1] == [
+        ("sgd", "step_size=0.1"),
+        ("sgd", "step_size=0.2"),
+        ("idbd", "initial_step_size=0.05, meta_step_size=0.0"),
+        ("idbd", "initial_step_size=0.05, meta_step_size=0.5"),
+    ]
+    assert len(parts) == 8 and str(parts[0]) == "sgd, step_size=0.1, seed 0"
+
+
+def test_a_sweep_ends_with_its_best_its_losses_and_a_figure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ["tasks=500", "step_size=0.02,0.04,0.5", "meta_step_size=0.01", "tasks_per_row=20"]
+    rows = read(run("tracking-1992", settings, 2, tmp_path / "out", 2))
+    printed = capsys.readouterr().out
+    assert "best fixed step size (SGD): step_size=0.04, error" in printed
+    assert "IDBD, lowest error: initial_step_size=0.05, meta_step_size=0.01, error" in printed
+    assert "diverged: SGD, step_size=0.5, 2 of 2 seeds" in printed
+    assert (tmp_path / "out" / "tracking-1992.png").read_bytes()[:4] == b"\x89PNG"
+    used = {(row["method"], row["config.step_size"], row["config.meta_step_size"]) for row in rows}
+    assert used == {("idbd", None, 0.01), *(("sgd", a, None) for a in (0.02, 0.04, 0.5))}
+    assert len(rows) == 4 * 2 * 25
+
+
+def test_the_seeds_are_the_experiments_own_unless_asked(tmp_path: Path) -> None:
+    settings = ["tasks=1", "methods=sgd", "step_size=0.01"]
+    rows = read(run("tracking-1992", settings, None, tmp_path / "out", 1))
+    assert find("tracking-1992").seeds == len(rows) == 5
+
+
 def test_idbd_learns_which_inputs_matter() -> None:
     """Sutton's result: relevant step sizes near 0.13, the others near 0, and a lower error."""
     experiment = find("tracking-1992")
     # A meta step size of 0.01 settles within 30,000 examples; 0.001 needs about 250,000.
-    config = experiment.configure(["tasks=1500", "meta_step_size=0.01"])
+    config = experiment.configure(
+        ["tasks=1500", "tasks_per_row=50", "step_size=0.04", "meta_step_size=0.01"]
+    )
     last = {
-        method: run_part(experiment, config, Part(method, 0), lambda examples: None)[-10:]
+        method: learn(experiment, config, first_part(config, method))[-10:]
         for method in config.methods
     }
     mean = {
@@ -197,8 +310,72 @@ def test_idbd_learns_which_inputs_matter() -> None:
         for method, rows in last.items()
     }
     assert 0.09 < mean["idbd"]["relevant_step_size"] < 0.18, mean
-    assert mean["idbd"]["irrelevant_step_size"] < 0.02, mean
-    assert mean["idbd"]["error"] < 0.75 * mean["sgd"]["error"], mean
+    assert mean["idbd"]["irrelevant_step_size"] < 0.01, mean
+    assert mean["idbd"]["error"] < 0.6 * mean["sgd"]["error"], mean
+
+
+def test_step_sizes_are_means_over_the_rows_of_the_inputs_after_the_last_example() -> None:
+    experiment = find("deep-tracking")
+    config = experiment.configure(["tasks=2", "meta_step_size=0.3", "initial_step_size=0.01"])
+    rows = learn(experiment, config, first_part(config, "idbd"))
+    stream = DeepTracking(seed=0, tasks=2)
+    learner = sdl.Learner(
+        sdl.MLP(100, [40], 1), loss="squared_error", optimizer=sdl.optim.IDBD(0.01, 0.3), seed=0
+    )
+    for row, (xs, ys) in zip(rows, stream.blocks(1000), strict=True):
+        learner.step_many(xs, ys)
+        steps = learner.step_sizes["0.weight"].astype(np.float64)
+        assert row["relevant_step_size"] == pytest.approx(steps[:5].mean(), rel=1e-9)
+        assert row["irrelevant_step_size"] == pytest.approx(steps[5:].mean(), rel=1e-9)
+    assert rows[-1]["relevant_step_size"] > 1.2 * rows[-1]["irrelevant_step_size"]
+
+
+def needs_optimizer(method: str) -> None:
+    """Skip a method whose update rule this core does not have."""
+    rule = {"upgd": "UPGD", "autostep": "Autostep"}.get(method)
+    if rule is not None and not hasattr(sdl.optim, rule):
+        pytest.skip(f"this build has no sdl.optim.{rule}")
+
+
+@pytest.mark.parametrize("method", find("deep-tracking").configuration.methods)
+def test_every_method_tracks_through_a_network(method: str) -> None:
+    needs_optimizer(method)
+    experiment = find("deep-tracking")
+    settings = ["tasks=10", "step_size=0.01", "initial_step_size=0.01", "meta_step_size=0.1"]
+    config = experiment.configure([*settings, "autostep_meta_step_size=0.03"])
+    rows = learn(experiment, config, first_part(config, method))
+    assert rows[-1]["error"] < 0.9, rows[-1]  # a constant would have 1
+
+
+@pytest.mark.parametrize("name", ["label-permuted-mnist", "input-permuted-mnist"])
+@pytest.mark.parametrize("method", find("label-permuted-mnist").configuration.methods)
+def test_every_method_learns_permuted_labels_and_pixels(name: str, method: str) -> None:
+    if not os.environ.get("STREAMDL_DATA"):
+        pytest.skip("STREAMDL_DATA does not name a folder with the MNIST files")
+    needs_optimizer(method)
+    experiment = find(name)
+    config = experiment.configure(["tasks=2", "measured_examples=100"])
+    rows = learn(experiment, config, first_part(config, method))
+    assert len(rows) == 2 and rows[0]["examples"] == {"l": 2500, "i": 5000}[name[0]]
+    assert min(row["accuracy"] for row in rows) > 0.3, [row["accuracy"] for row in rows]
+
+
+def test_learners_of_permuted_mnist_see_normalised_pixels() -> None:
+    if not os.environ.get("STREAMDL_DATA"):
+        pytest.skip("STREAMDL_DATA does not name a folder with the MNIST files")
+    for name in ("label-permuted-mnist", "input-permuted-mnist"):
+        experiment = find(name)
+        xs, _ = experiment.stream(experiment.configuration, 0).peek(100)
+        assert xs.min() == -1.0 and xs.max() == 1.0, name
+
+
+def test_a_rule_that_the_core_lacks_is_refused_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(sdl.optim, "IDBD")
+    with pytest.raises(UsageError, match="streamdl.optim has no 'IDBD'"):
+        run("tracking-1992", ["methods=idbd"], 1, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_permuted_mnist_runs_on_the_real_digits(tmp_path: Path) -> None:
@@ -210,8 +387,10 @@ def test_permuted_mnist_runs_on_the_real_digits(tmp_path: Path) -> None:
 
 
 def test_every_experiment_has_four_panels_and_known_methods() -> None:
-    from streamdl.experiments.methods import METHODS
-
     for experiment in EXPERIMENTS.values():
         assert len(experiment.panels) == 4
         assert set(experiment.configuration.methods) <= METHODS.keys()
+        assert experiment.baseline in {"", *experiment.configuration.methods}
+        for method in experiment.configuration.methods:
+            keys = set(METHODS[method].sweeps)
+            assert keys <= set(experiment.configuration.sweeps()), f"{experiment.name}, {method}"

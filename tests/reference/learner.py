@@ -94,12 +94,17 @@ class Learner:
         self.regenerated = []
         for method in self.plasticity:
             units = method.after_update(self.network, self.optimizer, activations, self.draw)
-            for newborn_to in self.plasticity:
-                for layer, unit in units:
-                    newborn_to.forget(layer, unit)
             self.regenerated += units
+            self._forget(units)
+        # Methods after the one that regenerated a unit saw what it did in its former life.
+        self._forget(self.regenerated)
         self.steps += n
         return loss
+
+    def _forget(self, units: Sequence[tuple[int, int]]) -> None:
+        for method in self.plasticity:
+            for layer, unit in units:
+                method.forget(layer, unit)
 
     def _update(self, g: Arrays, d: Arrays, y: ArrayLike) -> None:
         if not isinstance(self.optimizer, ErrorOptimizer):

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from streamdl.streams import (
+    DeepTracking,
+    LabelPermuted,
     PermutedDigits,
     PermutedMNIST,
     SlowlyChangingRegression,
@@ -27,19 +29,24 @@ Make = Callable[..., Stream]
 STREAMS: dict[str, Make] = {
     "digits": lambda **a: PermutedDigits(task_length=70, **a),
     "mnist": lambda **a: PermutedMNIST(task_length=70, **a),
+    "mnist_normalised": lambda **a: PermutedMNIST(task_length=70, normalise=True, **a),
+    "labels_mnist": lambda **a: LabelPermuted(change_every=70, **a),
+    "labels_digits": lambda **a: LabelPermuted(data="digits", change_every=70, normalise=True, **a),
     "flip_one": lambda **a: SlowlyChangingRegression(flip_every=70, **a),
     "resample_all": lambda **a: SlowlyChangingRegression(
         variant="resample_all", flip_every=70, **a
     ),
     "tracking": lambda **a: Tracking1992(**a),
     "tracking_double": lambda **a: Tracking1992(dtype="float64", **a),
+    "deep_tracking": lambda **a: DeepTracking(flip_every=70, **a),
+    "deep_tracking_double": lambda **a: DeepTracking(flip_every=70, dtype="float64", **a),
 }
 EXAMPLES = 333
 
 
 @pytest.fixture(params=STREAMS)
 def make(request: pytest.FixtureRequest) -> Make:
-    if request.param == "mnist" and not os.environ.get("STREAMDL_DATA"):
+    if "mnist" in request.param and not os.environ.get("STREAMDL_DATA"):
         pytest.skip("STREAMDL_DATA does not name a folder with the MNIST files")
     return STREAMS[request.param]
 
@@ -58,10 +65,10 @@ def take_blocks(stream: Stream, size: int, count: int) -> tuple[NDArray[Any], ND
 def test_seed_decides_every_example(make: Make) -> None:
     xs, ys = take(make(seed=5), EXAMPLES)
     again_xs, again_ys = take(make(seed=5), EXAMPLES)
-    other_xs, _ = take(make(seed=6), EXAMPLES)
+    other_xs, other_ys = take(make(seed=6), EXAMPLES)
     np.testing.assert_array_equal(xs, again_xs)
     np.testing.assert_array_equal(ys, again_ys)
-    assert (xs != other_xs).any()
+    assert (xs != other_xs).any() and (ys != other_ys).any()
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 70, 1000])

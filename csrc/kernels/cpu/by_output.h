@@ -94,6 +94,7 @@ STREAMDL_COLD void repair_by_output(UpdateArgs<T>& a, int j, int k, const T* noi
   const V d = Rule::uses_sensitivity ? x * x * V(a.sensitivity[k]) : V(0);
   const OuterProduct<V> g{x, V(a.delta[k])};
   T* const p = a.weights + k * a.output_stride + j;
+  find_anchor(a, c, p);
   a.largest = largest_of(update_carefully<Rule>(p, a.columns, g, d, c, a.cancelled), a.largest);
   for (int i = 0; i < kSumsAfter<Rule>; ++i) parts[i] = c.part[i];
 }
@@ -130,6 +131,7 @@ void update_by_output(UpdateArgs<T>& args) {
         c.correction[i] = max(load_register(a.row_correction[i] + j), V(a.column_correction[i][k]));
       if constexpr (kOfUnits<Rule>) c.unit = V(a.unit_factors[k]);
       if constexpr (Rule::uses_noise) c.noise = load_register(normal[k] + j % kNormals);
+      find_anchor(a, c, p);
       const OuterProduct<V> g{x, delta};
       if (!update_quickly<Rule, bounded>(p, a.columns, w, g, square * s, c, limit)) [[unlikely]] {
         repair_by_output<Rule, decays>(args, j, k, normal[Rule::uses_noise ? k : 0] + j % kNormals, c.part);

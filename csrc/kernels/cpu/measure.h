@@ -58,6 +58,7 @@ STREAMDL_HD void measure_bias(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c)
     V d(0);
     if constexpr (Rule::uses_sensitivity) d = load_register(a.sensitivity + j);
     const OuterProduct<V> g{V(1), load_register(a.delta + j)};
+    find_anchor(a, c, a.bias + j);
     measure_register<Rule>(a.bias + j, a.columns, load_register(a.bias + j), g, d, c, args.cancelled);
     mask_parts<Rule, V>(c, j, a.used);
     if constexpr (kOfUnits<Rule> && !Rule::sums.biases_apart) add_to_unit<Rule>(a.unit_sums + j, c.part[0]);
@@ -95,6 +96,7 @@ void measure(UpdateArgs<T>& args) {
       }
       for (int k = 0; k < Rule::clock_count; ++k)
         c.correction[k] = max(V(a.row_correction[k][at]), load_register(a.column_correction[k] + j));
+      find_anchor(a, c, row + j);
       measure_register<Rule>(row + j, a.columns, w, OuterProduct<V>{x, delta}, d, c, args.cancelled);
       mask_parts<Rule, V>(c, (int)j, a.used);
       if constexpr (kOfUnits<Rule>) add_to_unit<Rule>(a.unit_sums + j, c.part[0]);
@@ -141,6 +143,7 @@ void measure_by_output(UpdateArgs<T>& args) {
       }
       for (int i = 0; i < Rule::clock_count; ++i)
         c.correction[i] = max(load_register(a.row_correction[i] + j), V(a.column_correction[i][k]));
+      find_anchor(a, c, weights);
       measure_register<Rule>(weights, a.columns, w, OuterProduct<V>{x, delta}, d, c, args.cancelled);
       mask_parts<Rule, V>(c, j, a.inputs);
       if constexpr (kOfUnits<Rule>) units[k][p] = with_part<Rule>(units[k][p], c.part[0]);

@@ -5,7 +5,7 @@
 #include "kernels/cpu/noise.h"
 #include "math/philox.h"
 #include "rules/activations.h"
-#include "rules/units/continual_backprop.h"
+#include "rules/plasticity/continual_backprop.h"
 
 STREAMDL_BEGIN
 

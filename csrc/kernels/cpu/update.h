@@ -46,6 +46,9 @@ STREAMDL_HD Context<V, kHypersOf<Rule>, kDecay, kQuick> make_context(const A& a)
     c.weight_decay = c.decoupled_weight_decay = V(0);
   }
   c.correction[0] = c.correction[1] = V(1);
+  c.pull = V(a.pull);
+  c.clip = V(a.clip);
+  c.anchor = V(0);
   if constexpr (Rule::descends_output) c.error = V(a.error);
   for (int i = 0; i < Rule::option_count; ++i) c.options[i] = a.options[i];
   share<Rule>(c, a.shared);
@@ -73,6 +76,13 @@ STREAMDL_HD V with_fields(V w, const V* f) {
   return w;
 }
 
+// Of the weights at p, where they have first values.
+template <class A, class C, class T>
+STREAMDL_HD void find_anchor(const A& a, C& c, const T* p) {
+  if constexpr (C::decays)
+    if (a.anchor) c.anchor = load_register(p + a.anchor);
+}
+
 template <class Rule, class V, class T>
 STREAMDL_HD void load_fields(const T* p, ptrdiff_t columns, V* f) {
   for (int k = 0; k < Rule::field_count; ++k) f[k] = load_register(p + (k + 1) * columns);
@@ -97,11 +107,13 @@ template <class Rule, bool kBounded, class V, class T, class G, class C>
 STREAMDL_HD bool update_quickly(T* p, ptrdiff_t columns, V& w, const G& g, V d, C& c, V limit) {
   if constexpr (Rule::field_count == 0) {  // bounded by the learner beforehand
     Rule::apply(w, g, d, (V*)nullptr, c);
+    w = c.clipped(w);
   } else {
     constexpr unsigned kWritten = Rule::apply_writes;
     V f[Rule::field_count];
     load_fields<Rule>(p, columns, f);
     Rule::apply(w, g, d, f, c);
+    w = c.clipped(w);
     if constexpr (!kBounded) {
       auto fits = with_fields<Rule, kWritten, false>(abs(w), f) <= limit;
       if constexpr (Rule::uses_exponential && is_single<V>) fits = fits & grows_a_little(c.growth, c.step);
@@ -122,6 +134,7 @@ STREAMDL_HD V update_carefully(T* p, ptrdiff_t columns, const G& g, V d, C& c, u
   V w = old, f[Rule::field_count + 1];
   load_fields<Rule>(p, columns, f);
   Rule::apply(w, g, d, f, c);
+  w = c.clipped(w);
   if constexpr (Rule::field_count > 0) {
     constexpr unsigned kWritten = Rule::apply_writes;
     const auto sound = with_fields<Rule, kWritten, true>(w * V(0), f) == V(0);
@@ -148,6 +161,7 @@ STREAMDL_COLD void repair(UpdateArgs<T>& a, T* p, int row, ptrdiff_t j, const T*
   using V = Register<T>;
   auto c = make_context<Rule, kDecay, false, V>(a);
   if (row < 0) share<Rule>(c, a.bias_shared);
+  find_anchor(a, c, p);
   if constexpr (Rule::uses_noise) c.noise = load_register(noise);
   if constexpr (kOfUnits<Rule>)
     c.unit = row < 0 && Rule::sums.biases_apart ? V(a.bias_factor) : load_register(a.unit_factors + j);
@@ -212,6 +226,7 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
       V w = old;
       const OuterProduct<V> g{x[r], delta};
       if constexpr (Rule::uses_noise) c.noise = load_register(normal[r] + at % kNormals);
+      find_anchor(a, c, row[r] + at);
       if (!update_quickly<Rule, bounded>(row[r] + at, columns, w, g, square[r] * s, c, limit)) [[unlikely]] {
         repair<Rule, C::decays>(args, row[r] + at, rows[r], at, normal[Rule::uses_noise ? r : 0] + at % kNormals,
                                 c.part);
@@ -280,6 +295,7 @@ STREAMDL_HD void update_bias(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
       if (j % kNormals == 0) draw_normals(normal, first_draw + (uint32_t)j / kNormals * 16, a.noise, a.used - j);
       c.noise = load_register(normal + j % kNormals);
     }
+    find_anchor(a, c, a.bias + j);
     const OuterProduct<V> g{V(1), load_register(a.delta + j)};
     if (!update_quickly<Rule, (kMode & kBounded) != 0>(a.bias + j, a.columns, w, g, d, c, V(a.limit)))
       repair<Rule, C::decays>(args, a.bias + j, -1, j, normal + j % kNormals, c.part);
@@ -319,6 +335,7 @@ STREAMDL_HD void begin_register(const StoredUpdateArgs<T>& a, C& c, int j) {
     const V column = load_register(a.column_correction[k] + j);
     c.correction[k] = a.row_correction ? max(V(a.row_correction[k]), column) : column;
   }
+  find_anchor(a, c, a.weights + j);
   if constexpr (kOfUnits<Rule>) c.unit = a.unit_factors ? load_register(a.unit_factors + j) : V(a.unit_factor);
 }
 

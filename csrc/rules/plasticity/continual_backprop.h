@@ -1,12 +1,39 @@
-// The instantaneous utilities of Continual Backprop (Dohare et al., 2024), over the lane type.
+// Continual Backprop (Dohare et al., 2024): its table, and its instantaneous utilities over the lane type.
 //
 // O = mean |outgoing weights|, I = mean |incoming weights|, m = |h| or |h - f/c|: the magnitude of the
 // activation, for some kinds measured from its bias-corrected running mean f/c.
 #pragma once
 
 #include "math/number.h"
+#include "rules/table.h"
 
 STREAMDL_BEGIN
+
+struct ContinualBackprop : MethodDefaults {
+  static constexpr Description description = {
+      "ContinualBackprop", "Regenerates the least useful mature units, a few at a time.",
+      "u = decay u + (1 - decay) y;  the lowest u / (1 - decay^age) of the mature units first: incoming weights drawn "
+      "anew, outgoing weights 0",
+      "Dohare, Hernandez-Garcia, Lan, Rahman, Mahmood and Sutton, 2024",
+      "O(units), and a row and a column per unit reborn"};
+
+  enum { replacement_rate, maturity, decay, max_per_step };
+  static constexpr HyperParameter hypers[] = {
+      {"replacement_rate", 1e-4, 0, 1, false, false, "rho", "fraction of the mature units reborn per step"},
+      {"maturity", 100, 0, kUnbounded, false, true, "m", "steps before a unit may be reborn"},
+      {"decay", 0.99, 0, 1, false, true, "eta", "decay of the utilities"},
+      {"max_per_step", 0, 1, kUnbounded, false, true, "", "at most so many units of a layer per step, the others wait",
+       HyperParameter::Kind::whole},
+  };
+  enum { utility, transfer_bias };
+  static constexpr int option_count = 2;
+  static constexpr Option options[] = {
+      {"utility", "contribution weight adaptation zero_contribution adaptable_contribution feature_by_input", 0,
+       "y: what a unit is worth on one example"},
+      {"transfer_bias", "False True", 0, "hand the unit's mean output to the next layer's bias"},
+  };
+  static constexpr bool of_units = true;
+};
 
 struct Contribution {
   static constexpr bool centred = false, outgoing = true, incoming = false, activation = true;
