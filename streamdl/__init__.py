@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamdl import _core, diagnostics, nn, optim, plasticity, streams
+from streamdl import _core, diagnostics, nn, optim, plasticity, rl, streams
 from streamdl._core import BusyError
 from streamdl.learner import Learner
 from streamdl.networks import MLP, Network
@@ -20,6 +20,7 @@ __all__ = [
     "nn",
     "optim",
     "plasticity",
+    "rl",
     "streams",
 ]
 

@@ -31,7 +31,7 @@ class Described:
             value = str(value) if isinstance(value, bool) else value
             self.options[row["name"]] = chosen(f"{name}.{row['name']}", value, row["choices"])
         self.hyperparameters: dict[str, float] = {
-            row["name"]: _number(name, row, row["name"] in kwargs, kwargs.get(row["name"]))
+            row["name"]: number(name, row, row["name"] in kwargs, kwargs.get(row["name"]))
             for row in hypers
         }
 
@@ -70,7 +70,7 @@ def _interval(row: Table) -> str:
     return f"{left}{row['low']:g}, {row['high']:g}{right}"
 
 
-def _number(of: str, row: Table, is_given: bool, given: Any) -> float:
+def number(of: str, row: Table, is_given: bool, given: Any) -> float:
     """A hyper-parameter as a number within its range; its default where none was given."""
     name, standard = row["name"], row["standard"]
     can_be_none = row["is_whole"] and standard == 0
@@ -99,12 +99,16 @@ def _default(row: Table) -> str:
     return "default None" if none else f"default {row['standard']:g}"
 
 
+def described(row: Table) -> str:
+    """One line of a class's documentation."""
+    letter = row["letter"] or "-"
+    return f"{row['name']} ({letter}): {row['meaning']}; {_interval(row)}, {_default(row)}."
+
+
 def documentation(table: Table, *more: str) -> str:
     """The docstring: title, equation, arguments with letters and ranges, source and cost."""
     lines = [table["title"], "", table["equation"], ""]
-    for row in table["hypers"]:
-        letter, default = row["letter"] or "-", _default(row)
-        lines.append(f"{row['name']} ({letter}): {row['meaning']}; {_interval(row)}, {default}.")
+    lines += [described(row) for row in table["hypers"]]
     for row in table["options"]:
         choices, default = ", ".join(row["choices"]), row["choices"][row["standard"]]
         lines.append(f"{row['name']} (-): {row['meaning']}; {choices}, default {default}.")

@@ -4,54 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from streamdl import _core, plasticity
+from streamdl._state import Hyperparameters, Views, restore
 from streamdl.networks import Network
 from streamdl.optim import Optimizer
 
 Array = np.ndarray[Any, Any]
-
-
-class _Views(Mapping[str, Array]):
-    """Zero-copy views of arrays in the learner's state, by name."""
-
-    def __init__(self, learner: Learner, names: Sequence[str]) -> None:
-        self._learner, self._names = learner, tuple(names)
-
-    def __getitem__(self, name: str) -> Array:
-        if name not in self._names:
-            raise KeyError(name)
-        view: Array = self._learner._view(name)
-        return view
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-
-class _Hyperparameters(Mapping[str, float]):
-    """Readable and writable between steps."""
-
-    def __init__(self, learner: Learner) -> None:
-        self._learner = learner
-
-    def __getitem__(self, name: str) -> float:
-        value: float = self._learner._hyper()[name]
-        return value
-
-    def __setitem__(self, name: str, value: float) -> None:
-        self._learner._set_hyper(name, float(value))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._learner._hyper())
-
-    def __len__(self) -> int:
-        return len(self._learner._hyper())
 
 
 def _all_of(value: float, parameter: Array) -> Array:
@@ -125,17 +87,17 @@ class Learner(_core.Learner):
     @property
     def parameters(self) -> Mapping[str, Array]:
         """Views of weights and biases; a weight has shape (inputs, outputs)."""
-        return _Views(self, [name for name, parameter in self._entries() if parameter])
+        return Views(self, [name for name, parameter in self._entries() if parameter])
 
     @property
     def state(self) -> Mapping[str, Array]:
         """Views of everything that a checkpoint holds."""
-        return _Views(self, [name for name, _ in self._entries()])
+        return Views(self, [name for name, _ in self._entries()])
 
     @property
-    def hyperparameters(self) -> _Hyperparameters:
+    def hyperparameters(self) -> Hyperparameters:
         """The current hyper-parameters, by name; assign to change one (schedules)."""
-        return _Hyperparameters(self)
+        return Hyperparameters(self)
 
     @property
     def step_sizes(self) -> Mapping[str, Array]:
@@ -212,19 +174,7 @@ class Learner(_core.Learner):
 
     @classmethod
     def _restore(cls, checkpoint: Any) -> Learner:
-        _core.instruction_set()  # a wrong STREAMDL_ISA is not the file's fault
-        try:
-            text = checkpoint.metadata["streamdl.spec"]
-            if len(text) > 2**20:
-                raise ValueError("checkpoint: its description is longer than 1 MiB")
-            spec = json.loads(text)
-            learner = cls.__new__(cls)
-            learner._spec = spec
-            _core.Learner.__init__(learner, spec, checkpoint)
-        except (
-            KeyError, TypeError, OverflowError, RecursionError, RuntimeError, MemoryError
-        ) as error:  # fmt: skip
-            raise ValueError(f"checkpoint: its description is damaged ({error})") from None
+        learner: Learner = restore(cls, _core.Learner, checkpoint)
         return learner
 
     @classmethod

@@ -1,8 +1,9 @@
-// Reads Python's arrays: anything with the buffer protocol as it is where type and layout allow it, all
+// Reads and makes Python's arrays. Read is anything with the buffer protocol as it is where type and layout allow it, all
 // else through streamdl._arrays, which converts as np.asarray does and names what is wrong.
 #pragma once
 
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
 #include <numpy/ndarraytypes.h>
 
@@ -53,6 +54,40 @@ inline const PyArrayObject* plain_array(PyObject* o) {
   const auto* descr = PyArray_DESCR(const_cast<PyArrayObject*>(array));
   if (descr->type_num != wanted || descr->byteorder == '>' || (PyArray_FLAGS(array) & flags) != flags) return nullptr;
   return array;
+}
+
+// The same for integers of 32 or 64 bits in one dimension.
+inline const void* plain_integers(PyObject* o, bool* wide, size_t* count) {
+  static PyTypeObject* const type =
+      reinterpret_cast<PyTypeObject*>(nb::object(nb::module_::import_("numpy").attr("ndarray")).release().ptr());
+  if (Py_TYPE(o) != type) return nullptr;
+  auto* array = reinterpret_cast<PyArrayObject*>(o);
+  const int flags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
+  const auto* descr = PyArray_DESCR(array);
+  *wide = descr->type_num == NPY_INT64 || descr->type_num == NPY_LONGLONG;
+  if ((!*wide && descr->type_num != NPY_INT32) || descr->byteorder == '>' || PyArray_NDIM(array) != 1 ||
+      (PyArray_FLAGS(array) & flags) != flags)
+    return nullptr;
+  *count = (size_t)PyArray_DIMS(array)[0];
+  return PyArray_DATA(array);
+}
+
+// What a quick call that cannot be quick does instead.
+inline PyObject* call_general(PyObject* general, PyObject* self, PyObject* const* args, Py_ssize_t count,
+                              PyObject* names) {
+  std::vector<PyObject*> all(args, args + count + (names ? PyTuple_GET_SIZE(names) : 0));
+  all.insert(all.begin(), self);
+  return PyObject_Vectorcall(general, all.data(), (size_t)count + 1, names);
+}
+
+// A new array, and where its numbers are to be written.
+template <class T>
+nb::object array_of(std::vector<size_t> shape, T** data) {
+  size_t count = 1;
+  for (size_t s : shape) count *= s;
+  *data = new T[count ? count : 1];
+  nb::capsule owner(*data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
+  return nb::cast(nb::ndarray<nb::numpy, T>(*data, shape.size(), shape.data(), owner));
 }
 
 inline nb::object converted(nb::handle o, const char* type, const char* name) {
@@ -136,6 +171,24 @@ struct Labels {
     data.resize(n);
     std::memcpy(data.data(), buffer.view.buf, buffer.view.len);
   }
+};
+
+// Integers of one dimension, converted.
+struct Integers {
+  const int64_t* data = nullptr;
+  size_t count = 0;
+  void read(nb::handle o, const char* name) {
+    array_ = converted(o, "labels", name);
+    if (!buffer_.take(array_.ptr()) || buffer_.view.ndim != 1)
+      throw nb::value_error(
+          (std::string(name) + ": expected one dimension, got " + std::to_string(buffer_.view.ndim)).c_str());
+    data = static_cast<const int64_t*>(buffer_.view.buf);
+    count = (size_t)buffer_.view.len / 8;
+  }
+
+ private:
+  nb::object array_;
+  Buffer buffer_;
 };
 
 // Whether x is (indices, values) and not a tuple of two numbers.

@@ -1,7 +1,5 @@
 #include "bindings/calls.h"
 
-#include <nanobind/ndarray.h>
-
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -150,23 +148,12 @@ PyObject* quick_step(PyObject* self, PyObject* const* args, Py_ssize_t count, Py
       return PyFloat_FromDouble(loss);
   }
   static PyObject* const general = nb::object(nb::type<PyLearner>().attr("step")).release().ptr();
-  std::vector<PyObject*> all(args, args + count + (names ? PyTuple_GET_SIZE(names) : 0));
-  all.insert(all.begin(), self);
-  return PyObject_Vectorcall(general, all.data(), (size_t)count + 1, names);
+  return call_general(general, self, args, count, names);
 }
 
 PyMethodDef quick_step_method = {
     "step", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&quick_step)), METH_FASTCALL | METH_KEYWORDS,
     "step($self, x, y)\n--\n\nPredict, then learn from one example; returns the loss before the update."};
-
-template <class T>
-nb::object array_of(std::vector<size_t> shape, T** data) {
-  size_t count = 1;
-  for (size_t s : shape) count *= s;
-  *data = new T[count ? count : 1];
-  nb::capsule owner(*data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
-  return nb::cast(nb::ndarray<nb::numpy, T>(*data, shape.size(), shape.data(), owner));
-}
 
 // Examples in order, without Python between them. Signals are looked at every few milliseconds.
 template <class T>

@@ -9,7 +9,9 @@
 
 #include "bindings/calls.h"
 #include "bindings/py_learner.h"
+#include "bindings/py_td.h"
 #include "bindings/spec.h"
+#include "bindings/table.h"
 #include "kernels/dispatch.h"
 #include "learner/file.h"
 #include "rules/optimizers/list.h"
@@ -19,68 +21,10 @@ using namespace nanobind::literals;
 namespace streamdl {
 namespace {
 
-nb::object view_of(PyLearner& p, const FieldEntry& e) {
-  struct Guard {
-    std::shared_ptr<Block> block;
-    std::shared_ptr<std::atomic<int>> views;
-  };
-  p.learner->state_touched();
-  ++*p.views;
-  nb::capsule owner(new Guard{p.learner->block(), p.views}, [](void* g) noexcept {
-    --*static_cast<Guard*>(g)->views;
-    delete static_cast<Guard*>(g);
-  });
-  std::vector<int64_t> strides;
-  for (size_t s : e.strides) strides.push_back((int64_t)(s / bytes_of(e.type)));
-  void* data = p.learner->block()->data() + e.offset;
-  const nb::dlpack::dtype type = e.type == Type::f32   ? nb::dtype<float>()
-                                 : e.type == Type::f64 ? nb::dtype<double>()
-                                                       : nb::dtype<uint64_t>();
-  return nb::cast(nb::ndarray<nb::numpy>(data, e.shape.size(), e.shape.data(), owner, strides.data(), type));
-}
-
 nb::object output_view(PyLearner& p, nb::handle self) {
   const size_t n = (size_t)p.outputs;
   if (p.twice) return nb::cast(nb::ndarray<nb::numpy, const double>(p.as<double>().output(), 1, &n, self));
   return nb::cast(nb::ndarray<nb::numpy, const float>(p.as<float>().output(), 1, &n, self));
-}
-
-// The learner as a container: packed arrays of the state, and `metadata`.
-container::Status write(PyLearner& p, const nb::dict& metadata, const container::Sink& sink, container::Error& error) {
-  container::Metadata m;
-  for (auto [k, v] : metadata) m[nb::cast<std::string>(k)] = nb::cast<std::string>(v);
-  p.learner->settle();
-  std::vector<std::vector<uint8_t>> packed;
-  std::vector<container::TensorView> tensors;
-  for (const FieldEntry& e : p.learner->plan().entries) {
-    size_t bytes = bytes_of(e.type);
-    for (size_t s : e.shape) bytes *= s;
-    auto& room = packed.emplace_back(bytes);
-    p.copy_rows(e, [&](std::byte* from, size_t at, size_t n) { std::memcpy(room.data() + at, from, n); });
-    tensors.push_back({e.name, dtype_of(e.type), shape_of(e), room.data(), bytes});
-  }
-  return container::serialize(m, tensors, sink, error);
-}
-
-void fail(const std::string& message) {
-  PyErr_SetString(PyExc_OSError, message.c_str());
-  throw nb::python_error();
-}
-
-// Tables as dictionaries.
-nb::dict describe(const base::HyperParameter& h, double standard) {
-  nb::dict d;
-  d["name"] = h.name;
-  d["standard"] = standard;
-  d["low"] = h.low;
-  d["high"] = h.high;
-  d["low_open"] = h.low_open;
-  d["high_open"] = h.high_open;
-  d["letter"] = h.letter;
-  d["meaning"] = h.meaning;
-  d["is_flag"] = h.kind == base::HyperParameter::Kind::flag;
-  d["is_whole"] = h.kind == base::HyperParameter::Kind::whole;
-  return d;
 }
 
 template <class Rule>
@@ -110,7 +54,7 @@ nb::dict describe_as(nb::list hypers) {
 template <class Rule>
 nb::list own_hypers() {
   nb::list hypers;
-  for (const auto& h : Rule::hypers) hypers.append(describe(h, h.standard));
+  for (const auto& h : Rule::hypers) hypers.append(row_of(h, h.standard));
   return hypers;
 }
 
@@ -124,8 +68,8 @@ nb::list rules() {
     seen[Rule::description.name] = true;
     nb::list hypers = own_hypers<Rule>();
     if (Rule::takes_decays) {
-      hypers.append(describe(base::kCommonHyperParameters[0], 0));
-      hypers.append(describe(base::kCommonHyperParameters[1], Rule::decoupled_weight_decay));
+      hypers.append(row_of(base::kCommonHyperParameters[0], 0));
+      hypers.append(row_of(base::kCommonHyperParameters[1], Rule::decoupled_weight_decay));
     }
     nb::dict d = describe_as<Rule>(hypers);
     d["uses_sensitivity"] = Rule::uses_sensitivity;
@@ -182,8 +126,8 @@ NB_MODULE(_core, m) {
       });
 
   m.def("_quicken", &quicken, "type"_a, "Gives a class derived from Learner the quick step.");
-  nb::class_<PyLearner>(m, "Learner", nb::dynamic_attr())
-      .def(nb::init<const nb::dict&, const Checkpoint*>(), "spec"_a, "checkpoint"_a.none() = nb::none())
+  nb::class_<PyLearner> learner(m, "Learner", nb::dynamic_attr());
+  learner.def(nb::init<const nb::dict&, const Checkpoint*>(), "spec"_a, "checkpoint"_a.none() = nb::none())
       .def("step", &step, "x"_a.none(), "y"_a.none(),
            "Predict, then learn from one example; returns the loss before the update.")
       .def("step_many", &step_many, "xs"_a.none(), "ys"_a.none(), "outputs"_a = false,
@@ -206,53 +150,6 @@ NB_MODULE(_core, m) {
           nb::sig("def output(self) -> numpy.typing.NDArray[typing.Any]"))
       .def_prop_ro(
           "steps", [](PyLearner& p) { return p.learner->steps(); }, "Examples learned from so far.")
-      .def(
-          "state_hash",
-          [](PyLearner& p) {
-            Hold hold(p);
-            p.learner->settle();
-            return p.learner->state_hash();
-          },
-          "SHA-256 over the sorted names and the bytes of the state.")
-      .def(
-          "_entries",
-          [](PyLearner& p) {
-            nb::list names;
-            for (const FieldEntry& e : p.learner->plan().entries) names.append(nb::make_tuple(e.name, e.parameter));
-            return names;
-          },
-          nb::sig("def _entries(self) -> list[tuple[str, bool]]"))
-      .def(
-          "_view",
-          [](PyLearner& p, const std::string& name) {
-            for (const FieldEntry& e : p.learner->plan().entries)
-              if (e.name == name) return view_of(p, e);
-            throw nb::key_error(name.c_str());
-          },
-          "name"_a, nb::sig("def _view(self, name: str) -> numpy.typing.NDArray[typing.Any]"))
-      .def(
-          "_hyper",
-          [](PyLearner& p) {
-            nb::dict d;
-            const auto& names = p.learner->plan().hyper_names;
-            for (size_t i = 0; i < names.size(); ++i) d[names[i].name.c_str()] = p.learner->hyper()[i];
-            return d;
-          },
-          nb::sig("def _hyper(self) -> dict[str, float]"))
-      .def("_set_hyper",
-           [](PyLearner& p, const std::string& name, double value) {
-             Hold hold(p);
-             const Plan& plan = p.learner->plan();
-             for (size_t i = 0; i < plan.hyper_names.size(); ++i) {
-               if (plan.hyper_names[i].name != name) continue;
-               const std::string wrong = plan.check_hyper(i, value);
-               if (!wrong.empty()) throw nb::value_error(wrong.c_str());
-               p.learner->hyper()[i] = value;
-               p.learner->hyper_changed();
-               return;
-             }
-             throw nb::key_error(name.c_str());
-           })
       .def_prop_ro("_has_utilities",
                    [](PyLearner& p) { return p.learner->plan().method(Method::ContinualBackprop) != nullptr; })
       .def_prop_ro("_hidden", [](PyLearner& p) { return p.learner->plan().hidden.size(); })
@@ -270,41 +167,12 @@ NB_MODULE(_core, m) {
              Hold hold(p);
              p.learner->regenerate(h, unit);
            })
-      .def("_reset_outputs",
-           [](PyLearner& p, const std::vector<int>& units, bool draw) {
-             Hold hold(p);
-             p.learner->reset_outputs(units, draw);
-           })
-      .def_prop_ro(
-          "cancelled", [](PyLearner& p) { return p.learner->cancelled(); },
-          "Updates of single weights that were cancelled because a field would not have been finite.")
-      .def("_save",
-           [](PyLearner& p, const std::string& path, const nb::dict& metadata) {
-             Hold hold(p);
-             file::AtomicFile f(path);
-             file::Error error;
-             container::Error bad;
-             if (f.open(error) != file::Status::ok) fail(error.message);
-             const auto status = write(
-                 p, metadata, [&](const void* d, size_t n) { return f.write(d, n, error) == file::Status::ok; }, bad);
-             if (error.status != file::Status::ok) fail(error.message);
-             if (status != container::Status::ok) throw nb::value_error(bad.message);
-             if (f.commit(error) != file::Status::ok) fail(error.message);
-           })
-      .def("_to_bytes", [](PyLearner& p, const nb::dict& metadata) {
+      .def("_reset_outputs", [](PyLearner& p, const std::vector<int>& units, bool draw) {
         Hold hold(p);
-        std::string bytes;
-        container::Error bad;
-        if (write(
-                p, metadata,
-                [&](const void* d, size_t n) {
-                  bytes.append((const char*)d, n);
-                  return true;
-                },
-                bad) != container::Status::ok)
-          throw nb::value_error(bad.message);
-        return nb::bytes(bytes.data(), bytes.size());
+        p.learner->reset_outputs(units, draw);
       });
+  define_state(learner);
+  define_td(m);
 }
 
 }  // namespace streamdl

@@ -188,6 +188,9 @@ struct LossResult {
   T largest_delta;
 };
 
+template <class T>
+struct TDKernels;
+
 // One table per instruction set and number type.
 template <class T>
 struct Kernels {
@@ -238,6 +241,8 @@ struct Kernels {
 
   // In the order of STREAMDL_OPTIMIZERS.
   const RuleKernels<T>* rules;
+
+  const TDKernels<T>* td;  // see kernels/td.h
 };
 
 // The kernels of one instruction set: "scalar", "avx2", "avx512" or "neon".

@@ -6,30 +6,17 @@
 #include <limits>
 
 #include "kernels/dispatch.h"
-#include "learner/sha256.h"
 
 namespace streamdl {
 
 //---------------------------------------------------------------------------- the untyped part
 
 Learner::Learner(std::shared_ptr<const Plan> plan)
-    : plan_(std::move(plan)), block_(std::make_shared<Block>(plan_->bytes)), set_(&chosen_instruction_set()) {}
+    : Stateful(plan->bytes), plan_(std::move(plan)), set_(&chosen_instruction_set()) {}
 
 std::unique_ptr<Learner> Learner::build(std::shared_ptr<const Plan> plan) {
   if (plan->spec.twice) return std::make_unique<LearnerOf<double>>(std::move(plan));
   return std::make_unique<LearnerOf<float>>(std::move(plan));
-}
-
-std::string Learner::state_hash() const {
-  std::vector<const FieldEntry*> sorted;
-  for (const FieldEntry& e : plan_->entries) sorted.push_back(&e);
-  std::sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return a->name < b->name; });
-  Sha256 hash;
-  for (const FieldEntry* e : sorted) {
-    hash.update(e->name.data(), e->name.size());
-    e->each_piece([&](size_t at, size_t, size_t bytes) { hash.update(block_->data() + at, bytes); });
-  }
-  return hash.hex_digest();
 }
 
 //---------------------------------------------------------------------------- building

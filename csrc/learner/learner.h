@@ -2,13 +2,12 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "learner/plan.h"
-#include "learner/state.h"
+#include "learner/stateful.h"
 #include "learner/threads.h"
 
 namespace streamdl {
@@ -36,49 +35,30 @@ struct Target {
   int64_t label = 0;
 };
 
-class Learner {
+class Learner : public Stateful {
  public:
   static std::unique_ptr<Learner> build(std::shared_ptr<const Plan> plan);
-  virtual ~Learner() = default;
 
   const Plan& plan() const { return *plan_; }
   std::shared_ptr<const Plan> shared_plan() const { return plan_; }
-  const std::shared_ptr<Block>& block() const { return block_; }
   const char* instruction_set() const { return set_->name; }
 
+  const std::vector<FieldEntry>& entries() const override { return plan_->entries; }
+  const std::vector<Named>& hyper_names() const override { return plan_->hyper_names; }
+  double* hyper() const final { return block_->at<double>(plan_->hyper); }
+  std::string check_hyper(size_t index, double value) const override { return plan_->check_hyper(index, value); }
   uint64_t steps() const { return *block_->at<uint64_t>(plan_->steps); }
-  double* hyper() const { return block_->at<double>(plan_->hyper); }
-  std::string state_hash() const;
-  uint64_t cancelled() const { return cancelled_; }
 
-  // Somebody may have written to the state: whatever is derived from it is rebuilt before it is used.
-  virtual void state_touched() = 0;
-  // Brings what is derived and saved with the state up to date after writes through views.
-  virtual void settle() = 0;
-  // A hyper-parameter was written.
-  virtual void hyper_changed() = 0;
-  // The whole state was replaced by one that belongs together: a checkpoint.
-  virtual void state_loaded() = 0;
   virtual std::vector<double> utilities(int hidden) const = 0;
   virtual std::vector<uint64_t> ages(int hidden) const = 0;
   uint64_t replacements(int hidden) const { return *block_->at<uint64_t>(plan_->hidden[hidden].replacements); }
   virtual void regenerate(int hidden, int unit) = 0;
   virtual void reset_outputs(const std::vector<int>& units, bool draw) = 0;
 
-  // One caller at a time: false where somebody else is inside.
-  bool enter() { return !busy_.exchange(true, std::memory_order_acquire); }
-  bool busy() const { return busy_.load(std::memory_order_relaxed); }
-  void leave() { busy_.store(false, std::memory_order_release); }
-
  protected:
   Learner(std::shared_ptr<const Plan> plan);
   std::shared_ptr<const Plan> plan_;
-  std::shared_ptr<Block> block_;
   const InstructionSet* set_;
-  uint64_t cancelled_ = 0;
-
- private:
-  std::atomic<bool> busy_{false};
 };
 
 // Streams of random numbers; the top byte of the last counter word.

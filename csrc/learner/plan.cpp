@@ -229,12 +229,8 @@ std::vector<double> Plan::initial_hyper() const {
 
 std::string Plan::check_hyper(size_t index, double value) const {
   const Named& h = hyper_names[index];
-  if (h.only_zero && value != 0) return h.name + ": " + h.only_zero + ", got " + std::to_string(value);
-  if (h.none && value == 0) return {};
-  if (h.whole && value != std::floor(value))
-    return h.name + ": expected a whole number" + (h.none ? " or None" : "") + ", got " + std::to_string(value);
-  const bool low = h.low_open ? value > h.low : value >= h.low;
-  const bool high = h.high_open ? value < h.high : value <= h.high;
+  const std::string wrong = wrong_value(h, value, spec.twice);
+  if (!wrong.empty()) return wrong;
   if (index < (size_t)optimizer_hypers()) {
     std::vector<double> values = spec.optimizer.hyper;
     values[index] = value;
@@ -242,12 +238,7 @@ std::string Plan::check_hyper(size_t index, double value) const {
       return h.name + ": " + std::to_string(value) + " needs other state than " +
              std::to_string(spec.optimizer.hyper[index]) + "; build a new learner";
   }
-  const bool fits = spec.twice || value <= (double)std::numeric_limits<float>::max();
-  if (low && high && fits) return {};
-  return h.name + ": expected a number " + (h.low_open ? "above " : "of at least ") + std::to_string(h.low) +
-         (std::isinf(h.high) ? (fits ? "" : " that float32 can hold")
-                             : (h.high_open ? " and below " : " and at most ") + std::to_string(h.high)) +
-         ", got " + std::to_string(value);
+  return {};
 }
 
 // Places every array of the state in one block, each on a 64-byte boundary, and names it.

@@ -4,36 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "learner/entries.h"
 #include "learner/spec.h"
 #include "rules/plasticity/list.h"
 #include "rules/table.h"
 
 namespace streamdl {
-
-enum class Type { f32, f64, u64 };
-inline size_t bytes_of(Type type) { return type == Type::f32 ? 4 : 8; }
-
-// One named array of the state: strides in bytes, since rows are padded and fields interleaved, and the weights of
-// few outputs transposed.
-struct FieldEntry {
-  std::string name;
-  Type type;
-  std::vector<size_t> shape;
-  std::vector<size_t> strides;
-  size_t offset;
-  bool parameter;
-
-  // Calls f(offset in the state, offset in C order, bytes) for each piece that lies together.
-  template <class F>
-  void each_piece(F f) const {
-    const size_t size = bytes_of(type), rows = shape.size() == 2 ? shape[0] : 1, columns = shape.back();
-    const size_t together = strides.back() == size ? columns : 1;
-    for (size_t i = 0; i < rows; ++i)
-      for (size_t k = 0; k < columns; k += together)
-        f(offset + (shape.size() == 2 ? i * strides[0] : 0) + k * strides.back(), (i * columns + k) * size,
-          together * size);
-  }
-};
 
 // An operation on the units of a boundary, in place between two dense layers.
 struct UnitOp {
@@ -95,15 +71,6 @@ struct UnitState {
   size_t utility = 0, mean_activation = 0, decay_power = 0, incoming_sum = 0, counter = 0;
   size_t magnitude = 0;                                     // ReDo: sum of |h| in this period
   size_t silence = 0, longer = 0, past = 0, histogram = 0;  // self-normalised resets; see resets.cpp
-};
-
-struct Named {
-  std::string name;
-  double low, high;
-  bool low_open, high_open;
-  const char* only_zero = nullptr;  // where every other value is refused: the reason
-  bool whole = false;               // a whole number
-  bool none = false;                // and may be 0, which stands for None
 };
 
 // What the tables of the chosen rule say.

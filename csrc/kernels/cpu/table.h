@@ -4,6 +4,7 @@
 #include "kernels/cpu/by_output.h"
 #include "kernels/cpu/losses.h"
 #include "kernels/cpu/measure.h"
+#include "kernels/cpu/td.h"
 #include "kernels/cpu/units.h"
 #include "kernels/cpu/update.h"
 #include "rules/optimizers/list.h"
@@ -87,6 +88,7 @@ const Kernels<T>& table() {
       &perturb<T>, &uniforms,
       {STREAMDL_UTILITIES(STREAMDL_UTILITY)},
       rules,
+      &td_kernels<T>,
   };
   // clang-format on
 #undef STREAMDL_VALUE

@@ -59,6 +59,34 @@ __global__ void {label}_of_{number}({number}* w, {number}* fields, {number} x, {
 """
 
 
+# One feature of a linear temporal-difference learner, with an input and without one.
+TD_KERNEL = """
+__global__ void {name}_of_{number}({number}* w, {number}* fields, {number}* x, {number}* constants, bool* alive) {{
+  using Rule = streamdl::base::{name};
+  const int i = threadIdx.x;
+  constexpr int count = sizeof(Rule::fields) / sizeof(Rule::fields[0]);
+  {number} f[count], sum[streamdl::base::kMaxTDSums] = {{}};
+  for (int k = 0; k < count; ++k) f[k] = fields[k * blockDim.x + i];
+  {apply}
+  alive[i] = Rule::fade(w[i], f, constants);
+  for (int k = 0; k < count; ++k) fields[k * blockDim.x + i] = f[k] + sum[0];
+}}
+"""
+TD_APPLY = "Rule::apply(w[i], f, x[i], x[i + 1], constants);"
+SWIFT_APPLY = """
+  Rule::measure(w[i], f, x[i], x[i + 1], constants, sum);
+  Rule::leave(w[i], f, constants);
+  Rule::arrive<false>(f, x[i], x[i + 1], constants);
+"""
+
+
+def rules_of(header: Path) -> list[str]:
+    """The update rules of a header: its structs that describe themselves."""
+    return re.findall(
+        r"struct (\w+)(?: : \w+)? \{\s+static constexpr Description", header.read_text()
+    )
+
+
 def rules() -> list[str]:
     """The update rules of the list; of those that differ in a number alone, the first and the last."""
     listed = re.findall(r"X\((\w+(?:<\d+>)?)\)", (TOP / "csrc/rules/optimizers/list.h").read_text())
@@ -112,3 +140,17 @@ def test_update_rules(part: int, tmp_path: Path) -> None:
             label = re.sub(r"\W", "_", name)
             source += RULE_KERNEL.format(name=name, number=number, label=label)
     check_no_spills(kernels(source, tmp_path), 2 * len(chosen))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [p for p in sorted((TOP / "csrc/rules/td").glob("*.h")) if p.name not in ("list.h", "table.h")],
+    ids=lambda p: p.stem,
+)
+def test_td_rules(header: Path, tmp_path: Path) -> None:
+    source = f'#include "{header.relative_to(TOP / "csrc")}"\n'
+    for name in rules_of(header):
+        apply = SWIFT_APPLY if name == "SwiftTD" else TD_APPLY
+        for number in ("float", "double"):
+            source += TD_KERNEL.format(name=name, number=number, apply=apply)
+    check_no_spills(kernels(source, tmp_path), 2)

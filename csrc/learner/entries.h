@@ -1,0 +1,50 @@
+// The named arrays and hyper-parameters of a state: what views, checkpoints and hashes are made from.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace streamdl {
+
+enum class Type { f32, f64, u64 };
+inline size_t bytes_of(Type type) { return type == Type::f32 ? 4 : 8; }
+
+// One named array of the state: strides in bytes, since rows are padded and fields interleaved, and the weights of
+// few outputs transposed.
+struct FieldEntry {
+  std::string name;
+  Type type;
+  std::vector<size_t> shape;
+  std::vector<size_t> strides;
+  size_t offset;
+  bool parameter;
+
+  // Calls f(offset in the state, offset in C order, bytes) for each piece that lies together.
+  template <class F>
+  void each_piece(F f) const {
+    const size_t size = bytes_of(type), columns = shape.back();
+    const bool whole = shape.size() == 2 && strides.back() == size && strides[0] == columns * size;
+    if (whole) return f(offset, (size_t)0, shape[0] * columns * size);
+    const size_t rows = shape.size() == 2 ? shape[0] : 1;
+    const size_t together = strides.back() == size ? columns : 1;
+    for (size_t i = 0; i < rows; ++i)
+      for (size_t k = 0; k < columns; k += together)
+        f(offset + (shape.size() == 2 ? i * strides[0] : 0) + k * strides.back(), (i * columns + k) * size,
+          together * size);
+  }
+};
+
+struct Named {
+  std::string name;
+  double low, high;
+  bool low_open, high_open;
+  const char* only_zero = nullptr;  // where every other value is refused: the reason
+  bool whole = false;               // a whole number
+  bool none = false;                // and may be 0, which stands for None
+};
+
+// Why a hyper-parameter cannot have this value, or nothing; `twice` in float64.
+std::string wrong_value(const Named& h, double value, bool twice);
+
+}  // namespace streamdl
