@@ -34,7 +34,7 @@ g++ $flags -O3 tests/csrc/math/test_elementary.cpp -o "$build/test_elementary"
 cmake -S . -B "$build/core" -DSTREAMDL_PYTHON=OFF -DCMAKE_BUILD_TYPE=Release > /dev/null
 cmake --build "$build/core" -j2 > /dev/null
 g++ $flags tests/csrc/learner/test_allocation.cpp "$build/core/libstreamdl_core.a" -pthread -o "$build/test_allocation"
-"$build/test_allocation" "${ALLOCATION_STEPS:-5000}"
+"$build/test_allocation" "${ALLOCATION_STEPS:-1000}"
 g++ $flags tests/csrc/agents/test_linear_td_allocation.cpp "$build/core/libstreamdl_core.a" -pthread \
   -o "$build/test_linear_td_allocation"
-"$build/test_linear_td_allocation" "${ALLOCATION_STEPS:-5000}"
+"$build/test_linear_td_allocation" "${ALLOCATION_STEPS:-1000}"

@@ -134,7 +134,9 @@ void update_by_output(UpdateArgs<T>& args) {
       find_anchor(a, c, p);
       const OuterProduct<V> g{x, delta};
       if (!update_quickly<Rule, bounded>(p, a.columns, w, g, square * s, c, limit)) [[unlikely]] {
-        repair_by_output<Rule, decays>(args, j, k, normal[Rule::uses_noise ? k : 0] + j % kNormals, c.part);
+        V repaired[kMaxSums];
+        repair_by_output<Rule, decays>(args, j, k, normal[Rule::uses_noise ? k : 0] + j % kNormals, repaired);
+        for (int i = 0; i < kSumsAfter<Rule>; ++i) c.part[i] = repaired[i];
         w = load_register(p);
       }
       for (int i = 0; i < kSumsAfter<Rule>; ++i) parts[i] = with_part<Rule>(parts[i], c.part[i]);

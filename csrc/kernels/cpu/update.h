@@ -228,8 +228,10 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
       if constexpr (Rule::uses_noise) c.noise = load_register(normal[r] + at % kNormals);
       find_anchor(a, c, row[r] + at);
       if (!update_quickly<Rule, bounded>(row[r] + at, columns, w, g, square[r] * s, c, limit)) [[unlikely]] {
+        V repaired[kMaxSums];  // not those of c: who lends it out keeps none of it in registers
         repair<Rule, C::decays>(args, row[r] + at, rows[r], at, normal[Rule::uses_noise ? r : 0] + at % kNormals,
-                                c.part);
+                                repaired);
+        for (int k = 0; k < kSumsAfter<Rule>; ++k) c.part[k] = repaired[k];
         w = load_register(row[r] + at);
       }
       for (int k = 0; k < kSumsAfter<Rule>; ++k) parts[k][i] = with_part<Rule>(parts[k][i], c.part[k]);
@@ -297,8 +299,11 @@ STREAMDL_HD void update_bias(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
     }
     find_anchor(a, c, a.bias + j);
     const OuterProduct<V> g{V(1), load_register(a.delta + j)};
-    if (!update_quickly<Rule, (kMode & kBounded) != 0>(a.bias + j, a.columns, w, g, d, c, V(a.limit)))
-      repair<Rule, C::decays>(args, a.bias + j, -1, j, normal + j % kNormals, c.part);
+    if (!update_quickly<Rule, (kMode & kBounded) != 0>(a.bias + j, a.columns, w, g, d, c, V(a.limit))) {
+      V repaired[kMaxSums];
+      repair<Rule, C::decays>(args, a.bias + j, -1, j, normal + j % kNormals, repaired);
+      for (int k = 0; k < kSumsAfter<Rule>; ++k) c.part[k] = repaired[k];
+    }
     for (int k = 0; k < kSumsAfter<Rule>; ++k) {
       V& part = parts[k][j / V::width % kPieces];
       part = with_part<Rule>(part, c.part[k]);
