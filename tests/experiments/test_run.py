@@ -330,16 +330,8 @@ def test_step_sizes_are_means_over_the_rows_of_the_inputs_after_the_last_example
     assert rows[-1]["relevant_step_size"] > 1.2 * rows[-1]["irrelevant_step_size"]
 
 
-def needs_optimizer(method: str) -> None:
-    """Skip a method whose update rule this core does not have."""
-    rule = {"upgd": "UPGD", "autostep": "Autostep"}.get(method)
-    if rule is not None and not hasattr(sdl.optim, rule):
-        pytest.skip(f"this build has no sdl.optim.{rule}")
-
-
 @pytest.mark.parametrize("method", find("deep-tracking").configuration.methods)
 def test_every_method_tracks_through_a_network(method: str) -> None:
-    needs_optimizer(method)
     experiment = find("deep-tracking")
     settings = ["tasks=10", "step_size=0.01", "initial_step_size=0.01", "meta_step_size=0.1"]
     config = experiment.configure([*settings, "autostep_meta_step_size=0.03"])
@@ -352,7 +344,6 @@ def test_every_method_tracks_through_a_network(method: str) -> None:
 def test_every_method_learns_permuted_labels_and_pixels(name: str, method: str) -> None:
     if not os.environ.get("STREAMDL_DATA"):
         pytest.skip("STREAMDL_DATA does not name a folder with the MNIST files")
-    needs_optimizer(method)
     experiment = find(name)
     config = experiment.configure(["tasks=2", "measured_examples=100"])
     rows = learn(experiment, config, first_part(config, method))
