@@ -194,7 +194,8 @@ class Learner(_core.Learner):
         return type(self)._from_bytes, (self._to_bytes(self._metadata()),)
 
     def __repr__(self) -> str:
-        return f"<streamdl.Learner {self._spec['inputs']}-{'-'.join(map(str, self._layer_sizes))}, {self.steps} steps>"
+        sizes = ["x".join(map(str, self._spec["inputs"])), *map(str, self._layer_sizes)]
+        return f"<streamdl.Learner {'-'.join(sizes)}, {self.steps} steps>"
 
 
 _core._quicken(Learner)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 from streamdl import nn
@@ -12,7 +11,8 @@ from streamdl import nn
 
 @dataclass(frozen=True, init=False)
 class Network:
-    """A list of layers over `inputs` numbers (an int or a shape, which is flattened)."""
+    """A list of layers over `inputs` numbers: an int or a shape. Three axes are an image, (channels,
+    rows, columns), for Conv2d and pools; a Linear takes any shape as it lies."""
 
     layers: tuple[nn.Layer, ...]
     inputs: int | tuple[int, ...]
@@ -30,8 +30,11 @@ class Network:
         object.__setattr__(self, "inputs", shape)
 
     def _spec(self) -> dict[str, Any]:
-        inputs = prod(self.inputs) if isinstance(self.inputs, tuple) else self.inputs
-        return {"inputs": int(inputs), "layers": [layer._spec() for layer in self.layers]}
+        shape = self.inputs if isinstance(self.inputs, tuple) else (self.inputs,)
+        return {
+            "inputs": [int(size) for size in shape],
+            "layers": [layer._spec() for layer in self.layers],
+        }
 
 
 def MLP(

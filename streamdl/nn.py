@@ -58,6 +58,84 @@ class Linear(Layer):
 
 
 @dataclass(frozen=True)
+class Conv2d(Layer):
+    """a_kp = sum_i W_ik x_p,i + b_k: cross-correlation, the kernel not flipped, no padding.
+
+    x_p are the inputs of the window at position p, by channel, row and column; an incomplete window
+    at the edge is dropped. `channels` go out; `kernel` rows and columns of a window; `stride` between
+    windows. Weights have the shape (channels in, kernel, kernel, channels out); init as in `sdl.MLP`
+    with fan in = channels in kernel^2. Cost: all weights at every position.
+    """
+
+    channels: int
+    kernel: int
+    stride: int = 1
+    bias: bool = True
+    init: str = "kaiming_uniform"
+    sparsity: float = 0.9
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "kernel", "stride"):
+            _count(f"Conv2d.{name}", getattr(self, name))
+        _check("Conv2d.init", self.init, INITS)
+        if not 0 <= self.sparsity <= 1:
+            raise ValueError(f"Conv2d.sparsity: expected 0 to 1, got {self.sparsity!r}")
+
+    def _spec(self) -> dict[str, Any]:
+        return {
+            "kind": "conv2d",
+            "channels": int(self.channels),
+            "kernel": int(self.kernel),
+            "stride": int(self.stride),
+            "bias": bool(self.bias),
+            "init": self.init,
+            "sparsity": float(self.sparsity),
+        }
+
+
+@dataclass(frozen=True)
+class _Pool2d(Layer):
+    kernel: int
+    stride: int | None = None
+
+    def __post_init__(self) -> None:
+        _count(f"{type(self).__name__}.kernel", self.kernel)
+        if self.stride is not None:
+            _count(f"{type(self).__name__}.stride", self.stride)
+
+    def _pool(self, kind: str) -> dict[str, Any]:
+        stride = self.kernel if self.stride is None else self.stride
+        return {"kind": kind, "kernel": int(self.kernel), "stride": int(stride)}
+
+
+@dataclass(frozen=True)
+class MaxPool2d(_Pool2d):
+    """The largest of every window of kernel x kernel; ties go to the first in row order.
+
+    stride: between windows, None for the kernel. An incomplete window at the edge is dropped.
+    """
+
+    def _spec(self) -> dict[str, Any]:
+        return self._pool("max_pool2d")
+
+
+@dataclass(frozen=True)
+class AvgPool2d(_Pool2d):
+    """The mean of every window of kernel x kernel; stride and edge as in MaxPool2d."""
+
+    def _spec(self) -> dict[str, Any]:
+        return self._pool("avg_pool2d")
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """An image as a vector: channel, row, column."""
+
+    def _spec(self) -> dict[str, Any]:
+        return {"kind": "flatten"}
+
+
+@dataclass(frozen=True)
 class Activation(Layer):
     """h = f(a), by name: see `sdl.MLP(activation=...)`."""
 

@@ -41,6 +41,14 @@ NETWORKS: dict[str, sdl.Network] = {
         inputs=INPUTS,
     ),
     "single": sdl.MLP(INPUTS, [33], 1),
+    "images": sdl.Network(
+        [
+            sdl.nn.Conv2d(18, 2), sdl.nn.ReLU(), sdl.nn.MaxPool2d(2), sdl.nn.Conv2d(3, 1, bias=False),
+            sdl.nn.Tanh(), sdl.nn.AvgPool2d(1), sdl.nn.Flatten(), sdl.nn.LayerNorm(),
+            sdl.nn.Linear(17), sdl.nn.LeakyReLU(), sdl.nn.Linear(OUTPUTS),
+        ],
+        inputs=(1, 4, 5),
+    ),
 }  # fmt: skip
 
 OPTIMIZERS: dict[str, sdl.optim.Optimizer] = {
@@ -110,6 +118,7 @@ PLASTICITY: dict[str, list[sdl.plasticity.Plasticity]] = {
     ],
     "clipping_and_contribution": [sdl.plasticity.WeightClipping(1.0), _cbp("contribution")],
     "l2_init": [sdl.plasticity.L2Init(0.01)],
+    "clipping": [sdl.plasticity.WeightClipping(1.0)],
 }
 
 
@@ -149,14 +158,17 @@ class Case:
     @property
     def draws(self) -> bool:
         """Whether its future depends on its seed, once its weights are drawn."""
-        regenerates = self.plasticity not in ("none", "l2_init") and self.network != "linear"
+        regenerates = (
+            self.plasticity not in ("none", "l2_init", "clipping") and self.network != "linear"
+        )
         noisy = self.plasticity.startswith("shrink") or self.optimizer in ("upgd", "pgd")
         return regenerates or noisy or self.network in ("norms_and_dropout", "norm_first")
 
 
 def _table() -> Iterator[Case]:
     # Every optimizer with every plasticity method; the rest takes its turn.
-    networks, losses = itertools.cycle(NETWORKS), itertools.cycle(LOSSES)
+    of_units = [name for name in NETWORKS if name != "images"]  # those regenerate no channels yet
+    networks, losses = itertools.cycle(of_units), itertools.cycle(LOSSES)
 
     def case(network: str, optimizer: str, plasticity: str, dtype: str) -> Case:
         if optimizer in OF_ONE_OUTPUT:
@@ -167,6 +179,7 @@ def _table() -> Iterator[Case]:
         return Case(network, optimizer, plasticity, loss, dtype)
 
     dtypes = itertools.cycle(["float32", "float64", "float32"])
+    of_weights = itertools.cycle(["l2_init", "shrink", "clipping", "none"])
     for plasticity in PLASTICITY:
         for optimizer in OPTIMIZERS:
             if plasticity == "l2_init" and optimizer in OF_ONE_OUTPUT:
@@ -176,6 +189,10 @@ def _table() -> Iterator[Case]:
     # Every optimizer with every network.
     for network, optimizer in itertools.product(NETWORKS, OPTIMIZERS):
         method = "contribution" if network in ("relu", "norm_first") else "adaptable_contribution"
+        if network == "images":
+            method = next(of_weights)
+            if optimizer in OF_ONE_OUTPUT:
+                continue
         yield case(network, optimizer, method, next(dtypes))
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import reference
 import streamdl as sdl
 from conformance.vectors import arguments, relative_error
+from descriptions import network_of
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -49,7 +51,7 @@ class Configuration:
     def streamdl(self) -> sdl.Learner:
         optimizer = getattr(sdl.optim, self.optimizer["name"])
         return sdl.Learner(
-            sdl.MLP(**self.network),
+            network_of(self.network),
             loss=self.loss,
             optimizer=optimizer(**arguments(self.optimizer, "name")),
             plasticity=[
@@ -62,7 +64,7 @@ class Configuration:
     def reference(self, initial: dict[str, Array]) -> reference.Learner:
         optimizer = getattr(reference, self.optimizer["name"])
         learner = reference.Learner(
-            reference.MLP(**self.network),
+            reference.network_of(self.network),
             self.loss,
             optimizer(**arguments(self.optimizer, "name")),
             [getattr(reference, p["name"])(**arguments(p, "name")) for p in self.plasticity],
@@ -212,38 +214,73 @@ def _draw_unit_method(random: np.random.Generator) -> dict[str, Any]:
     }
 
 
-def draw(optimizer: str, random: np.random.Generator) -> Configuration:
-    """One configuration, not yet known to be well-conditioned."""
-    single = optimizer in OF_ONE_OUTPUT
-    loss = "squared_error" if single else str(random.choice(list(reference.LOSSES)))
-    # Of two units layer norm leaves little but rounding errors.
-    hidden = [int(n) for n in random.integers(3, 20, size=random.integers(0, 4))]
-    network: dict[str, Any] = {
+def _draw_mlp(random: np.random.Generator, outputs: int) -> dict[str, Any]:
+    return {
+        "kind": "mlp",
         "inputs": int(random.integers(2, 20)),
-        "hidden": hidden,
-        "outputs": int(random.integers(2 if loss == "cross_entropy" else 1, 2 if single else 13)),
+        # Of two units layer norm leaves little but rounding errors.
+        "hidden": [int(n) for n in random.integers(3, 20, size=random.integers(0, 4))],
+        "outputs": outputs,
         "activation": str(random.choice(ACTIVATIONS)),
         "bias": bool(random.uniform() < 0.75),
         "layer_norm": bool(random.uniform() < 0.3),
     }
-    xs = random.normal(size=(STEPS, network["inputs"]))
+
+
+def _draw_images(random: np.random.Generator, outputs: int) -> dict[str, Any]:
+    """One or two convolutions, pools between them, and one or two dense layers behind."""
+
+    def activation() -> list[Any]:
+        return [str(random.choice(["ReLU", "LeakyReLU", "Tanh", "SiLU", "Softplus"]))]
+
+    def convolution(kernel: int) -> list[Any]:
+        bias = bool(random.integers(2))
+        return ["Conv2d", int(random.integers(1, 5)), kernel, int(random.integers(1, 3)), bias]
+
+    layers = [convolution(3), activation()]
+    if random.integers(2):
+        layers += [[str(random.choice(["MaxPool2d", "AvgPool2d"])), 2]]
+    if random.integers(2):
+        layers += [convolution(2), activation()]
+    layers += [["Flatten"]]
+    if random.integers(2):
+        layers += [["LayerNorm", bool(random.integers(2))]] if random.integers(2) else []
+        layers += [["Linear", int(random.integers(3, 20))], ["LayerNorm"], activation()]
+    channels, rows, columns = int(random.integers(1, 3)), *random.integers(9, 12, size=2)
+    inputs = [channels, int(rows), int(columns)]
+    return {"kind": "network", "inputs": inputs, "layers": [*layers, ["Linear", outputs]]}
+
+
+def draw(optimizer: str, random: np.random.Generator) -> Configuration:
+    """One configuration, not yet known to be well-conditioned."""
+    single = optimizer in OF_ONE_OUTPUT
+    loss = "squared_error" if single else str(random.choice(list(reference.LOSSES)))
+    outputs = int(random.integers(2 if loss == "cross_entropy" else 1, 2 if single else 13))
+    network = (
+        _draw_images(random, outputs) if random.uniform() < 0.2 else _draw_mlp(random, outputs)
+    )
+    regenerates = network["kind"] == "mlp" and bool(network["hidden"])
+    xs = random.normal(size=(STEPS, math.prod(np.atleast_1d(network["inputs"]))))
     sparse = bool(random.integers(2))
     if sparse:
         xs[random.uniform(size=xs.shape) < 0.7] = 0.0
-    ys: NDArray[Any] = random.normal(size=(STEPS, network["outputs"]))
+    ys: NDArray[Any] = random.normal(size=(STEPS, outputs))
     if loss == "cross_entropy":
-        ys = random.integers(network["outputs"], size=STEPS)
+        ys = random.integers(outputs, size=STEPS)
     elif loss == "binary_cross_entropy":
         ys = (ys > 0).astype(np.float64)
     return Configuration(
-        network, loss, _draw_optimizer(optimizer, random), _draw_plasticity(random, bool(hidden), single),
+        network, loss, _draw_optimizer(optimizer, random), _draw_plasticity(random, regenerates, single),
         xs, ys, sparse and bool(random.integers(2)), int(random.integers(2**31)),
     )  # fmt: skip
 
 
-def _run(configuration: Configuration, initial: dict[str, Array]) -> tuple[list[Array], float]:
+def _run(
+    configuration: Configuration, initial: dict[str, Array], draws: int
+) -> tuple[list[Array], float]:
     """Everything a run of the reference ends with, and its nearest tie. Its draws are its own."""
-    learner, random = configuration.reference(initial), np.random.default_rng(configuration.seed)
+    learner = configuration.reference(initial)
+    random = np.random.default_rng([configuration.seed, draws])
 
     def draw_weights(layer: int, unit: int) -> Array:
         return random.uniform(-0.5, 0.5, size=len(learner.parameters[f"{layer}.weight"]))
@@ -259,17 +296,25 @@ def _run(configuration: Configuration, initial: dict[str, Array]) -> tuple[list[
 
 
 def is_well_conditioned(configuration: Configuration, initial: dict[str, Array]) -> bool:
-    """Judged by the reference alone: a start moved a little ends almost where the other does."""
+    """Judged by the reference alone: a start and examples moved a little end almost where the
+    others do, whatever newborn units draw. Zeros among the inputs stay."""
     random = np.random.default_rng(configuration.seed + 1)
-    moved = {
-        name: w + MOVE * random.choice([-1.0, 1.0], size=w.shape) for name, w in initial.items()
-    }
-    plain, margin = _run(configuration, initial)
-    other, _ = _run(configuration, moved)
-    return margin > NEAR_TIE and all(
-        np.all(np.isfinite(a)) and relative_error(b, a) < MOVED
-        for a, b in zip(plain, other, strict=True)
-    )
+
+    def step(shape: tuple[int, ...]) -> Array:
+        return MOVE * random.choice([-1.0, 1.0], size=shape)
+
+    moved = {name: w + step(w.shape) for name, w in initial.items()}
+    xs = configuration.xs * (1.0 + step(configuration.xs.shape))
+    regenerates = any(p["name"] in OF_UNITS for p in configuration.plasticity)
+    for draws in range(3 if regenerates else 1):
+        plain, margin = _run(configuration, initial, draws)
+        other, _ = _run(replace(configuration, xs=xs), moved, draws)
+        if margin <= NEAR_TIE or not all(
+            np.all(np.isfinite(a)) and relative_error(b, a) < MOVED
+            for a, b in zip(plain, other, strict=True)
+        ):
+            return False
+    return True
 
 
 def pair(optimizer: str, seed: int) -> tuple[Configuration, sdl.Learner, reference.Learner]:

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 import streamdl as sdl
 from conformance.vectors import CASES, Report, arguments, arrays
+from descriptions import network_of
 
-# The engine has no convolutions yet; the reference repeats those runs.
-SUPERVISED = [
-    case for case in CASES if case["kind"] == "supervised" and case["network"]["kind"] == "mlp"
-]
+SUPERVISED = [case for case in CASES if case["kind"] == "supervised"]
 MINIBATCH = [case for case in CASES if case["kind"] == "minibatch"]
 LIMITS = {"float64": 1e-9, "float32": 1e-4}
 FLOAT32_STEPS = 200  # beyond, single precision has drifted by itself
@@ -32,7 +30,7 @@ def build(case: dict[str, Any], dtype: str) -> sdl.Learner:
     """The learner that a case describes, with the recorded initial parameters."""
     optimizer = getattr(sdl.optim, case["optimizer"]["name"])
     learner = sdl.Learner(
-        sdl.MLP(**arguments(case["network"], "kind")),
+        network_of(case["network"]),
         loss=case["loss"],
         optimizer=optimizer(**arguments(case["optimizer"], "name")),
         plasticity=[

@@ -120,8 +120,11 @@ def _overflows_inside(case: Case, random: Random, learner: sdl.Learner) -> Bad:
     """As large as can be, along the signs of the weights of the unit that has the largest."""
     _, y = good(case, random)
     first = np.array(learner.parameters["0.weight"])
-    unit = int(np.abs(first).sum(axis=0).argmax())
-    x = np.sign(first[:, unit]) * float(np.finfo(case.dtype).max) * random.uniform(0.8, 0.99)
+    window = first.shape[:-1]
+    unit = int(np.abs(first.reshape(-1, first.shape[-1])).sum(axis=0).argmax())
+    signs = np.zeros((1, 4, 5) if first.ndim == 4 else INPUTS)
+    signs[tuple(slice(n) for n in window)] = np.sign(first[..., unit])  # an image's first window
+    x = signs.reshape(INPUTS) * float(np.finfo(case.dtype).max) * random.uniform(0.8, 0.99)
     return Bad(x.astype(case.dtype), y, "x", "overflow")
 
 

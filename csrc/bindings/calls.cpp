@@ -251,7 +251,7 @@ nb::object predict_many_as(PyLearner& p, nb::handle xs_in, bool hidden) {
   nb::list layers;
   for (size_t h = 0; hidden && h + 1 < plan.dense.size(); ++h) {
     rows.push_back(nullptr);
-    layers.append(array_of<T>({n, (size_t)plan.dense[h].outputs}, &rows.back()));
+    layers.append(array_of<T>({n, (size_t)plan.boundaries[h + 1].sent}, &rows.back()));
   }
   size_t i = 0;
   Status status = Status::ok;
@@ -261,8 +261,8 @@ nb::object predict_many_as(PyLearner& p, nb::handle xs_in, bool hidden) {
       status = p.as<T>().predict({xs.data + i * p.inputs}, out + i * p.outputs);
       if (status != Status::ok) break;
       for (size_t h = 0; h < rows.size(); ++h)
-        std::memcpy(rows[h] + i * plan.dense[h].outputs, p.as<T>().activation((int)h),
-                    sizeof(T) * plan.dense[h].outputs);
+        std::memcpy(rows[h] + i * plan.boundaries[h + 1].sent, p.as<T>().activation((int)h),
+                    sizeof(T) * plan.boundaries[h + 1].sent);
     }
   }
   if (status != Status::ok)

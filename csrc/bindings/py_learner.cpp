@@ -21,8 +21,8 @@ PyLearner::PyLearner(const nb::dict& spec, const Checkpoint* checkpoint) {
   }
   if (checkpoint) compare(plan->entries, *checkpoint);
   held = learner = Learner::build(plan);
-  inputs = plan->spec.inputs;
-  outputs = plan->boundaries.back().units;
+  inputs = plan->boundaries.front().units;
+  outputs = plan->boundaries.back().sent;
   twice = plan->spec.twice;
   classes = plan->spec.loss == Loss::cross_entropy;
   small = plan->bytes <= (size_t)1 << 18;  // a step takes a few microseconds: not worth releasing the GIL

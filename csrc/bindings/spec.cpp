@@ -40,7 +40,7 @@ std::vector<std::string> init_names() {
 
 Spec spec_from(const nb::dict& d) {
   Spec s;
-  s.inputs = get<int>(d, "inputs");
+  s.inputs = get<std::vector<int>>(d, "inputs");
   for (nb::handle item : get<nb::list>(d, "layers")) {
     const nb::dict layer = nb::cast<nb::dict>(item);
     const std::string kind = get<std::string>(layer, "kind");
@@ -51,6 +51,20 @@ Spec spec_from(const nb::dict& d) {
       l.bias = get<bool>(layer, "bias");
       l.init = (Init)position(init_names(), get<std::string>(layer, "init"), "init");
       l.sparsity = get<double>(layer, "sparsity");
+    } else if (kind == "conv2d") {
+      l.kind = LayerSpec::Kind::conv2d;
+      l.outputs = get<int>(layer, "channels");
+      l.kernel = get<int>(layer, "kernel");
+      l.stride = get<int>(layer, "stride");
+      l.bias = get<bool>(layer, "bias");
+      l.init = (Init)position(init_names(), get<std::string>(layer, "init"), "init");
+      l.sparsity = get<double>(layer, "sparsity");
+    } else if (kind == "max_pool2d" || kind == "avg_pool2d") {
+      l.kind = kind == "max_pool2d" ? LayerSpec::Kind::max_pool2d : LayerSpec::Kind::avg_pool2d;
+      l.kernel = get<int>(layer, "kernel");
+      l.stride = get<int>(layer, "stride");
+    } else if (kind == "flatten") {
+      l.kind = LayerSpec::Kind::flatten;
     } else if (kind == "activation") {
       l.kind = LayerSpec::Kind::activation;
       l.activation = (Activation)position(activation_names(), get<std::string>(layer, "name"), "activation");

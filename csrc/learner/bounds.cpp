@@ -95,18 +95,19 @@ bool LearnerOf<T>::allow(T largest_delta, bool ahead) {
   constexpr int kAhead = 64;
   const int examples = ahead ? kAhead : 1;
   auto cap = [ahead](T now) { return ahead ? std::max(T(4) * now, T(1)) : now; };
-  double decay = 1, delta = cap(largest_delta), most = 0;
+  double decay = 1, delta = cap(largest_delta), most = 0, own = 0;
   for (int i = 0; i < examples; ++i) decay *= reach_.decay;
   for (int l = (int)calls_.size(); l-- > 0;) {
     Call& c = calls_[l];
     delta *= c.amplifies;
-    if (c.normalizes) delta *= norms_amplify(l + 1);
+    if (!c.constant) delta = stretch(l + 1, delta, &own);
     const double gradient = delta * std::max(1.0, (double)cap(scratch_[l].emitted.largest));
     c.largest_weight = (bounds_[l].most[0] + examples * (reach_.moves * gradient + reach_.noise)) * decay;
-    delta *= c.largest_weight * scratch_[l + 1].units;
+    delta *= c.largest_weight * plan_->dense[l].outputs;
     most += gradient + c.largest_weight;  // not finite where one of them is not
   }
-  if (calls_[0].propagates) most += delta;
+  if (calls_[0].propagates) most += stretch(0, delta, &own);
+  most += (own * (1 + reach_.moves) + reach_.noise) * decay;  // of the operations' parameters
   if (!(most < (sizeof(T) == 4 ? 1e30 : 1e290))) return false;
   for (size_t l = 0; l < calls_.size(); ++l) {
     if (!plan_->rule.field_count) bounds_[l].most[0] = calls_[l].largest_weight;
@@ -117,25 +118,12 @@ bool LearnerOf<T>::allow(T largest_delta, bool ahead) {
   return true;
 }
 
-// How far the layer norms of a boundary can stretch a delta.
-template <class T>
-double LearnerOf<T>::norms_amplify(int b) {
-  const Boundary& boundary = plan_->boundaries[b];
-  double most = 1;
-  for (size_t i = 0; i < boundary.ops.size(); ++i) {
-    const UnitOp& op = boundary.ops[i];
-    if (op.spec.kind != LayerSpec::Kind::layer_norm) continue;
-    if (op.parameter >= 0) most *= 1 + (double)kernels_.largest(block_->at<T>(op.gain), boundary.padded);
-    most *= (double)scratch_[b].inverse_deviation[i] * (2 + boundary.units);
-  }
-  return most;
-}
-
 // The slow path: all deltas are computed, nothing is written, and every update is checked.
 template <class T>
 bool LearnerOf<T>::probe() {
   for (int b = (int)plan_->dense.size(); b > 0; --b) {
-    back_ops(b, false, false);
+    back_ops(b, false, true);
+    if (!ops_fit(b)) return false;
     const double delta = kernels_.largest(scratch_[b].delta, plan_->boundaries[b].padded);
     if (!kernels_.all_finite(scratch_[b].delta, plan_->boundaries[b].padded)) return false;
     const double gradient = delta * std::max(1.0, (double)scratch_[b - 1].emitted.largest);
@@ -143,9 +131,11 @@ bool LearnerOf<T>::probe() {
     const double decay = hyper()[0] * decay_rate();
     if (!(gradient < most) || !(hyper()[0] * gradient + reach_.noise + (1 + decay) * bounds_[b - 1].most[0] < most))
       return false;
-    if (b > 1) read_back(b, false);
+    if (b > 1 || calls_[0].propagates) read_back(b, false);
   }
-  return true;
+  if (!calls_[0].propagates) return true;
+  back_ops(0, false, true);
+  return ops_fit(0);
 }
 
 template class LearnerOf<float>;

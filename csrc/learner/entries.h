@@ -24,14 +24,15 @@ struct FieldEntry {
   template <class F>
   void each_piece(F f) const {
     const size_t size = bytes_of(type), columns = shape.back();
-    const bool whole = shape.size() == 2 && strides.back() == size && strides[0] == columns * size;
-    if (whole) return f(offset, (size_t)0, shape[0] * columns * size);
-    const size_t rows = shape.size() == 2 ? shape[0] : 1;
+    size_t rows = 1;  // all axes but the last: what they index is evenly spaced
+    for (size_t i = 0; i + 1 < shape.size(); ++i) rows *= shape[i];
+    const size_t stride = shape.size() > 1 ? strides[shape.size() - 2] : 0;
+    if (shape.size() > 1 && strides.back() == size && stride == columns * size)
+      return f(offset, (size_t)0, rows * columns * size);
     const size_t together = strides.back() == size ? columns : 1;
     for (size_t i = 0; i < rows; ++i)
       for (size_t k = 0; k < columns; k += together)
-        f(offset + (shape.size() == 2 ? i * strides[0] : 0) + k * strides.back(), (i * columns + k) * size,
-          together * size);
+        f(offset + i * stride + k * strides.back(), (i * columns + k) * size, together * size);
   }
 };
 

@@ -22,26 +22,16 @@ std::unique_ptr<Learner> Learner::build(std::shared_ptr<const Plan> plan) {
 //---------------------------------------------------------------------------- building
 
 template <class T>
-T* LearnerOf<T>::allocate(size_t count) {
-  memory_.push_back(std::make_unique<Block>(std::max<size_t>(count, 1) * sizeof(T) + 64));
-  return memory_.back()->template at<T>(0);
-}
-
-template <class T>
 LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan) : Learner(std::move(plan)), kernels_(kernels_of<T>(*set_)) {
   for (const Boundary& b : plan_->boundaries) {
     Scratch s{};
-    const int room = b.padded + kLanes<T>;  // for the spare row
+    int most = std::max(b.units, b.sent);
+    for (const UnitOp& op : b.ops) most = std::max(most, op.out.size());
+    const int room = padded<T>(most) + kLanes<T>;  // for the spare row
     s.values.push_back(allocate(room));
     for (const UnitOp& op : b.ops) {
       s.values.push_back(allocate(room));
-      s.gates.push_back(op.spec.kind == LayerSpec::Kind::dropout ? allocate(b.padded) : nullptr);
-      const bool affine = op.parameter >= 0;
-      for (auto* list : {&s.gain_gradient, &s.shift_gradient, &s.gain_sensitivity, &s.shift_sensitivity})
-        list->push_back(affine ? allocate(b.padded) : nullptr);
-      for (auto* list : {&s.affine_sums, &s.affine_factors})
-        list->push_back(affine && sums_units() ? allocate(b.padded) : nullptr);
-      s.inverse_deviation.push_back(T(0));
+      s.ops.push_back(make_operation<T>(op, kernels_, *block_));
     }
     for (T** vector : {&s.delta, &s.sensitivity, &s.outgoing_sum, &s.incoming_change, &s.exact, &s.magnitude, &s.mean,
                        &s.decay_correction})
@@ -49,26 +39,25 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan) : Learner(std::move(pl
     for (T*& sums : s.row_sums) sums = plan_->rule.sums.count ? allocate(room) : nullptr;
     for (T** vector : {&s.unit_sums, &s.unit_factors}) *vector = sums_units() ? allocate(room) : nullptr;
     for (T*& correction : s.correction) {
-      correction = allocate(b.padded);
-      std::fill(correction, correction + b.padded, T(1));
+      correction = allocate(room);
+      std::fill(correction, correction + room, T(1));
     }
-    for (int32_t** list : {&s.active, &s.all}) {
-      memory_.push_back(std::make_unique<Block>((b.padded + 32) * sizeof(int32_t)));
-      *list = memory_.back()->template at<int32_t>(0);
-    }
-    for (int i = 0; i < b.padded + 32; ++i) s.all[i] = i < b.units ? i : spare_row(b.units);
+    for (auto& op : s.ops)
+      if (!op->plan().clocked) op->share_corrections(s.correction);
+    for (int32_t** list : {&s.active, &s.all}) *list = memory_.allocate<int32_t>(room + 32);
+    for (int i = 0; i < room + 32; ++i) s.all[i] = i < b.sent ? i : spare_row(b.sent);
     s.sums_stale = true;
     const bool activates = !b.ops.empty() && b.ops.back().spec.kind == LayerSpec::Kind::activation;
     s.emit = kernels_.emit[(int)(activates ? b.ops.back().spec.activation : Activation::linear)];
     s.before = b.ops.size() - activates;
-    s.units = b.units;
+    s.units = b.sent;
     s.listed = b.skips ? s.active : nullptr;
     s.out = s.values.back();
     scratch_.push_back(std::move(s));
   }
-  output_ = allocate(plan_->boundaries.back().padded);
+  output_ = allocate(padded<T>(plan_->boundaries.back().sent));
   int most = 0;
-  for (const Dense& d : plan_->dense) most = std::max(most, d.inputs + 1);
+  plan_->each_matrix([&](const Dense& d, uint32_t) { most = std::max(most, d.inputs + 1); });
   for (std::vector<double>& numbers : drawn_) numbers.resize(most);
   calls_.resize(plan_->dense.size());
   bounds_.resize(plan_->dense.size(), Bounds{std::vector<double>(1 + plan_->rule.field_count)});
@@ -149,43 +138,9 @@ Status LearnerOf<T>::load(const Input<T>& x) {
   }
   Scratch& s = scratch_[0];
   if (s.values.size() == 1) return emit(s, in) ? Status::ok : Status::input_not_finite;
-  const bool finite = kernels_.emit[(int)Activation::linear](in, s.values[0], s.units, nullptr, &s.emitted);
+  const bool finite =
+      kernels_.emit[(int)Activation::linear](in, s.values[0], plan_->boundaries[0].units, nullptr, &s.emitted);
   return finite ? Status::ok : Status::input_not_finite;
-}
-
-// What lies between two dense layers; the last operation lists who is active.
-template <class T>
-bool LearnerOf<T>::forward_ops(int b, bool train, uint64_t step) {
-  Scratch& s = scratch_[b];
-  for (size_t i = 0; i < s.before; ++i)
-    if (!forward_op(b, i, train, step)) return false;
-  return emit(s, s.values[s.before]);
-}
-
-template <class T>
-bool LearnerOf<T>::forward_op(int b, size_t i, bool train, uint64_t step) {
-  const Boundary& boundary = plan_->boundaries[b];
-  const UnitOp& op = boundary.ops[i];
-  Scratch& s = scratch_[b];
-  const T* in = s.values[i];
-  T* out = s.values[i + 1];
-  const int n = boundary.units;
-  switch (op.spec.kind) {
-    case LayerSpec::Kind::activation: return kernels_.emit[(int)op.spec.activation](in, out, n, nullptr, &s.emitted);
-    case LayerSpec::Kind::layer_norm:
-      if (op.parameter < 0) return kernels_.normalize(in, out, &s.inverse_deviation[i], n);
-      // the gradient's place keeps the normalised vector
-      return kernels_.normalize(in, s.gain_gradient[i], &s.inverse_deviation[i], n) &&
-             kernels_.affine(s.gain_gradient[i], block_->at<T>(op.gain), block_->at<T>(op.shift), out, n);
-    case LayerSpec::Kind::dropout: {
-      const uint32_t counter[4] = {0, (uint32_t)step, (uint32_t)(step >> 32),
-                                   (uint32_t)kDropout << 24 | (uint32_t)b << 8 | (uint32_t)i};
-      if (train) return kernels_.drop(in, out, s.gates[i], n, op.spec.rate, counter, key().data());
-      std::memcpy(out, in, sizeof(T) * boundary.padded);
-      return true;
-    }
-    default: return true;
-  }
 }
 
 template <class T>
@@ -244,127 +199,59 @@ void LearnerOf<T>::read_back(int b, bool squared) {
   a.delta = squared ? scratch_[b].sensitivity : scratch_[b].delta;
   a.input_delta = squared ? in.sensitivity : in.delta;
   if (d.by_output) return kernels_.backward_by_output(a, squared);
-  std::fill(a.input_delta, a.input_delta + plan_->boundaries[b - 1].padded, T(0));
+  std::fill(a.input_delta, a.input_delta + padded<T>(in.units), T(0));
   kernels_.backward(a, squared);
 }
 
 //---------------------------------------------------------------------------- backward
 
-// Takes delta (and sensitivity) of boundary b from its values back to its pre-activations, in place.
-template <class T>
-void LearnerOf<T>::back_ops(int b, bool sensitivities, bool parameters) {
-  const Boundary& boundary = plan_->boundaries[b];
-  Scratch& s = scratch_[b];
-  const int n = boundary.units;
-  T* sensitivity = sensitivities ? s.sensitivity : nullptr;
-  for (size_t i = boundary.ops.size(); i-- > 0;) {
-    const UnitOp& op = boundary.ops[i];
-    switch (op.spec.kind) {
-      case LayerSpec::Kind::activation:
-        kernels_.activate_back[(int)op.spec.activation](s.values[i], s.values[i + 1], s.delta, s.delta, sensitivity,
-                                                        sensitivity, n);
-        break;
-      case LayerSpec::Kind::dropout:
-        kernels_.multiply(s.delta, s.gates[i], s.delta, n);
-        if (sensitivity) {
-          kernels_.multiply(sensitivity, s.gates[i], sensitivity, n);
-          kernels_.multiply(sensitivity, s.gates[i], sensitivity, n);
-        }
-        break;
-      case LayerSpec::Kind::layer_norm: {
-        const T* normalized = s.values[i + 1];
-        if (op.parameter >= 0) {
-          T* gain = block_->at<T>(op.gain);
-          T* z = s.gain_gradient[i];
-          if (parameters) {
-            std::memcpy(s.shift_gradient[i], s.delta, sizeof(T) * boundary.padded);
-            if (sensitivity) {
-              std::memcpy(s.shift_sensitivity[i], sensitivity, sizeof(T) * boundary.padded);
-              kernels_.multiply(sensitivity, z, s.gain_sensitivity[i], n);
-              kernels_.multiply(s.gain_sensitivity[i], z, s.gain_sensitivity[i], n);
-            }
-          }
-          kernels_.multiply(s.delta, gain, s.delta, n);
-          if (sensitivity) {
-            kernels_.multiply(sensitivity, gain, sensitivity, n);
-            kernels_.multiply(sensitivity, gain, sensitivity, n);
-          }
-          normalized = z;
-        }
-        kernels_.normalize_back(normalized, s.inverse_deviation[i], s.delta, s.delta, sensitivity, sensitivity, n);
-        if (op.parameter >= 0 && parameters) {  // z is not needed any more: it becomes the gradient
-          kernels_.multiply(s.shift_gradient[i], s.gain_gradient[i], s.gain_gradient[i], n);
-          if (!minibatch_) update_affine(b, i);
-        }
-        break;
-      }
-      default: break;
-    }
-  }
-}
-
-// The gain and shift of a layer norm, from their gradients; or what they contribute to the rule's sums.
-template <class T>
-void LearnerOf<T>::update_affine(int b, size_t op) {
-  const UnitOp& norm = plan_->boundaries[b].ops[op];
-  const Scratch& s = scratch_[b];
-  const int padded = plan_->boundaries[b].padded;
-  const base::Sums& sums = plan_->rule.sums;
-  const bool together = sums_units() && !sums.biases_apart;
-  if (measuring_ && together) std::fill(s.affine_sums[op], s.affine_sums[op] + padded, T(0));
-  for (int shift = 0; shift < 2; ++shift) {
-    StoredUpdateArgs<T> a = stored(norm.array + shift);
-    a.weights = block_->at<T>(shift ? norm.shift : norm.gain);
-    a.columns = padded;
-    a.used = s.units;
-    a.gradient = shift ? s.shift_gradient[op] : s.gain_gradient[op];
-    if (plan_->rule.uses_sensitivity) a.sensitivity = shift ? s.shift_sensitivity[op] : s.gain_sensitivity[op];
-    for (int k = 0; k < plan_->rule.clock_count; ++k) a.column_correction[k] = s.correction[k];
-    if (together) a.unit_sums = s.affine_sums[op], a.unit_factors = s.affine_factors[op];
-    uint32_t noise[6];
-    start_noise(noise, (uint32_t)(norm.parameter * 2 + shift + 1) << 12);
-    a.noise = noise;
-    step_stored(a, norm.array + shift);
-  }
-  if (measuring_ && together)
-    kernels_.rules[plan_->rule.index].conclude_units(s.affine_sums[op], s.affine_factors[op], s.units,
-                                                     shared_of(norm.array));
-}
-
 // beta^t of every unit, and the bias corrections 1 / (1 - beta^t).
 template <class T>
 void LearnerOf<T>::tick() {
-  for (size_t b = 0; b < plan_->boundaries.size(); ++b)
-    for (int c = 0; c < plan_->rule.clock_count; ++c) {
-      double* power = block_->at<double>(plan_->boundaries[b].clock[c]);
-      const double beta = hyper()[plan_->rule.clocks[c]];
-      for (int k = 0; k < plan_->boundaries[b].units; ++k) {
+  for (int c = 0; c < plan_->rule.clock_count; ++c) {
+    const double beta = hyper()[plan_->rule.clocks[c]];
+    auto advance = [&](size_t clock, int units, T* correction) {
+      double* power = block_->at<double>(clock);
+      for (int k = 0; k < units; ++k) {
         power[k] *= beta;
-        scratch_[b].correction[c][k] = (T)(1 / (1 - power[k]));
+        correction[k] = (T)(1 / (1 - power[k]));
       }
+    };
+    for (size_t b = 0; b < plan_->boundaries.size(); ++b) {
+      advance(plan_->boundaries[b].clock[c], plan_->boundaries[b].clocked(), scratch_[b].correction[c]);
+      for (auto& op : scratch_[b].ops)
+        if (op->plan().clocked) advance(op->plan().clock[c], op->plan().clocked, op->correction(c));
     }
+  }
 }
 
-// S of every pre-activation: the sum over outputs k of c_k (d output_k / d a)^2, one pass per output.
+// S of every pre-activation: the sum over outputs k of c_k (d output_k / d a)^2, one pass per output; and the d of the
+// operations' parameters.
 template <class T>
 void LearnerOf<T>::exact_sensitivities() {
   const int last = (int)plan_->dense.size();
-  const Boundary& outputs = plan_->boundaries[last];
   Scratch& s = scratch_[last];
-  std::memcpy(s.mean, s.delta, sizeof(T) * outputs.padded);  // delta is needed again
-  for (int b = 1; b <= last; ++b) std::fill(scratch_[b].exact, scratch_[b].exact + plan_->boundaries[b].padded, T(0));
-  for (int k = 0; k < outputs.units; ++k) {
-    std::fill(s.delta, s.delta + outputs.padded, T(0));
+  const int padded_outputs = padded<T>(s.units);
+  std::memcpy(s.mean, s.delta, sizeof(T) * padded_outputs);  // delta is needed again
+  for (int b = 0; b <= last; ++b) {
+    std::fill(scratch_[b].exact, scratch_[b].exact + plan_->boundaries[b].padded, T(0));
+    for (auto& op : scratch_[b].ops) op->clear_sensitivities();
+  }
+  for (int k = 0; k < s.units; ++k) {
+    std::fill(s.delta, s.delta + padded_outputs, T(0));
     s.delta[k] = T(1);
     const T curvature = s.sensitivity[k];
-    for (int b = last; b > 0; --b) {
-      back_ops(b, false, false);
+    for (int b = last; b >= 0; --b) {
+      back_ops(b, false, true);
+      for (auto& op : scratch_[b].ops) op->add_squares(curvature);
+      if (b == 0) break;
       for (int i = 0; i < plan_->boundaries[b].units; ++i)
         scratch_[b].exact[i] += curvature * (scratch_[b].delta[i] * scratch_[b].delta[i]);
-      if (b > 1) read_back(b, false);
+      if (!calls_[b - 1].propagates) break;
+      read_back(b, false);
     }
   }
-  std::memcpy(s.delta, s.mean, sizeof(T) * outputs.padded);
+  std::memcpy(s.delta, s.mean, sizeof(T) * padded_outputs);
 }
 
 template <class T>
@@ -403,27 +290,21 @@ void LearnerOf<T>::prepare() {
                     d.inputs,
                     (ptrdiff_t)d.output_stride};
     call.resting = rest && source.skips;
-    bool drops = false;
     call.propagates = l > 0;
-    for (const UnitOp& op : source.ops) {
-      call.propagates |= op.parameter >= 0;
-      drops |= op.spec.kind == LayerSpec::Kind::dropout;
-    }
-    // Other activations clear the deltas of silent units themselves, an update by output as well.
-    call.clears = !d.by_output && call.propagates && source.skips && (drops || (rest && source.passes));
+    for (const UnitOp& op : source.ops) call.propagates |= op.parameter >= 0;
+    // Another activation above all else clears the deltas of silent units itself, an update by output as well.
+    const bool alone = source.ops.size() == 1 && source.ops[0].spec.kind == LayerSpec::Kind::activation;
+    call.clears = !d.by_output && call.propagates && source.skips && (!alone || (rest && source.passes));
     const std::vector<UnitOp>& above = plan_->boundaries[l + 1].ops;
     call.straight = above.empty() || (rest && plan_->boundaries[l + 1].passes);
     call.back = !call.straight && above.size() == 1 && above[0].spec.kind == LayerSpec::Kind::activation
                     ? kernels_.activate_back[(int)above[0].spec.activation]
                     : nullptr;
-    call.curved = plan_->rule.uses_sensitivity ? out.sensitivity : nullptr;
-    call.amplifies = 1;
-    call.normalizes = false;
-    for (const UnitOp& op : above) {
-      if (op.spec.kind == LayerSpec::Kind::dropout) call.amplifies /= 1 - op.spec.rate;
-      if (op.spec.kind == LayerSpec::Kind::activation) call.amplifies *= 1.2;
-      if (op.spec.kind == LayerSpec::Kind::layer_norm) call.normalizes = true, reach_.constant = false;
-    }
+    call.curved = diagonal() ? out.sensitivity : nullptr;
+    call.constant = true;
+    for (const auto& op : out.ops) call.constant &= op->constant();
+    call.amplifies = call.constant ? stretch(l + 1, 1, nullptr) : 1;
+    reach_.constant &= call.constant && (l > 0 || !call.propagates);
     unsigned mode = (call.propagates ? (unsigned)kPropagate : 0u) | (decay ? (unsigned)kDecay : 0u);
     call.incoming = plan_->incoming_sums && l + 1 < calls_.size();
     if (plan_->method(Method::ContinualBackprop)) {
@@ -520,7 +401,7 @@ void LearnerOf<T>::back_to(int l) {
   Call& c = calls_[l];
   const Scratch& s = scratch_[l + 1];
   if (c.back) c.back(s.values[0], s.out, s.delta, s.delta, c.curved, c.curved, s.units);
-  else if (!c.straight) back_ops(l + 1, plan_->rule.uses_sensitivity, true);
+  else if (!c.straight) back_ops(l + 1, diagonal(), true), step_ops(l + 1);
   if (c.clears) clear_deltas(scratch_[l]);
   c.update.rows = c.rows;
   c.update.row_count = c.resting ? scratch_[l].count : scratch_[l].units;
@@ -540,7 +421,7 @@ void LearnerOf<T>::learn() {
     if (calls_[l].plain) calls_[l].run(calls_[l].update);
     else update_dense(l);
   }
-  if (calls_[0].propagates) back_ops(0, plan_->rule.uses_sensitivity, true);
+  if (calls_[0].propagates) back_ops(0, diagonal(), true), step_ops(0);
   if (plan_->rule.sums.count) conclude();
 }
 
@@ -588,7 +469,7 @@ Status LearnerOf<T>::predict(const Input<T>& x, T* output) {
   const Status status = load(x);
   if (status != Status::ok) return status;
   if (!forward(false, 0)) return Status::overflow;
-  std::memcpy(output, scratch_.back().values.back(), sizeof(T) * plan_->boundaries.back().units);
+  std::memcpy(output, scratch_.back().values.back(), sizeof(T) * scratch_.back().units);
   return Status::ok;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "learner/operation.h"
 #include "learner/plan.h"
 #include "learner/stateful.h"
 #include "learner/threads.h"
@@ -64,7 +65,7 @@ class Learner : public Stateful {
 // Streams of random numbers; the top byte of the last counter word.
 enum Stream { kInitial = 1, kRegenerate = 2, kReset = 3, kDropout = 4, kPerturb = 5, kLottery = 6, kNoise = 7 };
 
-// learner.cpp steps; sums.cpp, weights.cpp, sharing.cpp, bounds.cpp and plasticity.cpp hold the other members.
+// learner.cpp steps; boundary.cpp, sums.cpp, weights.cpp, sharing.cpp, bounds.cpp and plasticity.cpp hold the other members.
 template <class T>
 class LearnerOf : public Learner {
  public:
@@ -93,11 +94,10 @@ class LearnerOf : public Learner {
   void reset_outputs(const std::vector<int>& units, bool draw) override;
 
  private:
-  // Scratch of one boundary. `values[0]` is the pre-activation (or input), then each op's result.
+  // Scratch of one boundary. `values[0]` is the pre-activation (or input), then each operation's result.
   struct Scratch {
-    std::vector<T*> values, gates, gain_gradient, shift_gradient, gain_sensitivity, shift_sensitivity;
-    std::vector<T*> affine_sums, affine_factors;  // of the units of affine layer norms, as unit_sums below
-    std::vector<T> inverse_deviation;
+    std::vector<std::unique_ptr<Operation<T>>> ops;
+    std::vector<T*> values;
     T *delta, *sensitivity, *outgoing_sum, *incoming_change, *exact, *magnitude, *mean;
     T *row_sums[kMaxSums], *unit_sums, *unit_factors;  // of rules that add up over weights; see sums.cpp
     T* correction[kMaxClocks];
@@ -105,8 +105,8 @@ class LearnerOf : public Learner {
     int32_t *active, *all;
     // The last operation, that is an activation or none: from `in` to `out`.
     bool (*emit)(const T* in, T* out, int units, int32_t* active, Emitted<T>* emitted);
-    size_t before;  // operations before it
-    int units;
+    size_t before;    // operations before it
+    int units;        // that the layer above gets
     int32_t* listed;  // `active`, or null where silent units need a visit too
     T* out;           // values.back()
     Emitted<T> emitted;
@@ -127,7 +127,7 @@ class LearnerOf : public Learner {
     T largest_input;                                                    // max |x| of the examples that are allowed
     double largest_weight;                                              // max |w| behind them
     double amplifies;                                                   // how far the operations above stretch a delta,
-    bool normalizes;                                                    // if none of them is a layer norm
+    bool constant;                                                      // if that is the same for every example
     void (*run)(UpdateArgs<T>&);
     void (*run_bounded)(UpdateArgs<T>&);  // or null
     const int32_t* rows;
@@ -177,7 +177,8 @@ class LearnerOf : public Learner {
   std::array<uint32_t, 2> key() const;
 
   void initialize();
-  const double* draw_incoming(int layer, int unit, Stream stream, uint64_t when);
+  void draw_matrix(const Dense& d, uint32_t place);
+  const double* draw_incoming(const Dense& d, uint32_t place, int unit, Stream stream, uint64_t when);
 
   Status load(const Input<T>& x);
   bool forward(bool train, uint64_t step);
@@ -187,12 +188,12 @@ class LearnerOf : public Learner {
     return finite;
   }
   bool forward_ops(int b, bool train, uint64_t step);
-  bool forward_op(int b, size_t i, bool train, uint64_t step);
   LossResult<T> lose(const Target<T>& y);
   Status examine(const Target<T>& y, LossResult<T>* result);
   bool bounded(T largest_delta);
   bool allow(T largest_delta, bool ahead);
-  double norms_amplify(int b);
+  double stretch(int b, double delta, double* most) const;
+  bool ops_fit(int b) const;
   void measure_bounds();
   void measure_bounds(int l);
   void widen_bounds(int l, T weight);
@@ -201,7 +202,12 @@ class LearnerOf : public Learner {
   bool probe();
   void exact_sensitivities();
   void read_back(int b, bool squared);
-  void back_ops(int b, bool sensitivities, bool parameters);
+  void back_ops(int b, bool sensitivities, bool gradients);
+  void step_ops();
+  void step_ops(int b);
+  void step_op(Operation<T>& op);
+  // Whether sensitivities pass back with the deltas.
+  bool diagonal() const { return plan_->rule.uses_sensitivity && !plan_->spec.optimizer.exact_sensitivity; }
   void tick();
   void learn();
   bool is_cut(const Dense& d) const;
@@ -212,7 +218,6 @@ class LearnerOf : public Learner {
   void clear_deltas(Scratch& s) const;
   void update_dense(int l);
   void back_to(int l);
-  void update_affine(int b, size_t op);
 
   double* shared_of(int array) const;
   void begin_update();
@@ -240,6 +245,7 @@ class LearnerOf : public Learner {
   void redo(const MethodInfo& method);
   void self_normalized_reset(const MethodInfo& method);
   template <class Visit> void visit_activations(const Visit& visit);
+  template <class Visit> void visit_op_gradients(const Visit& visit);
   bool clips_in_update() const;
   T clip_of(const Dense& d) const;
   void clip_weights();
@@ -253,11 +259,11 @@ class LearnerOf : public Learner {
   void forget(int hidden, int unit);
   void forget_silences(int hidden, int unit);
 
-  T* allocate(size_t count);
+  T* allocate(size_t count) { return memory_.allocate<T>(count); }
 
   const Kernels<T>& kernels_;
   std::vector<Scratch> scratch_;
-  std::vector<std::unique_ptr<Block>> memory_;
+  Memory memory_;
   std::vector<Bounds> bounds_;  // per dense layer
   std::vector<std::vector<int>> chosen_;
   std::vector<T*> gradients_, sensitivities_;  // of a minibatch, made at its first use

@@ -53,9 +53,19 @@ void LearnerOf<T>::step_vectors() {
     if (measures_units)
       kernels_.rules[plan_->rule.index].conclude_units(out.unit_sums, out.unit_factors, d.outputs, shared_of(d.array));
   }
-  for (size_t b = 0; b < plan_->boundaries.size(); ++b)
-    for (size_t i = 0; i < plan_->boundaries[b].ops.size(); ++i)
-      if (plan_->boundaries[b].ops[i].parameter >= 0) update_affine((int)b, i);
+  step_ops();
+}
+
+// Calls visit(gradients or sensitivities, count) for every array of parameters of operations, in a fixed order.
+template <class T>
+template <class Visit>
+void LearnerOf<T>::visit_op_gradients(const Visit& visit) {
+  for (Scratch& s : scratch_)
+    for (auto& op : s.ops)
+      for (auto& g : op->gradients()) {
+        visit(g.gradient, g.count);
+        if (plan_->rule.uses_sensitivity) visit(g.sensitivity, g.count);
+      }
 }
 
 // Gradients are summed in memory, then every row is updated once.
@@ -73,36 +83,29 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
     if (!sensitivities_[l]) sensitivities_[l] = allocate(count);
     std::fill(sensitivities_[l], sensitivities_[l] + count, T(0));
   }
-  const Boundary &first = plan_->boundaries.front(), &last = plan_->boundaries.back();
-  std::vector<std::vector<T>> affine_sums;
+  const int inputs = plan_->boundaries.front().units, outputs = plan_->boundaries.back().sent;
+  std::vector<std::vector<T>> op_sums;
   minibatch_activations_.assign(plan_->hidden.size(), {});
   std::vector<std::vector<T>>& activations = minibatch_activations_;
-  for (const Boundary& b : plan_->boundaries)
-    for (const UnitOp& op : b.ops)
-      if (op.parameter >= 0) affine_sums.insert(affine_sums.end(), 4, std::vector<T>(b.padded, T(0)));
+  visit_op_gradients([&](T*, size_t count) { op_sums.emplace_back(count, T(0)); });
   double total = 0;
   minibatch_ = n;
   Status status = Status::ok;
   for (int i = 0; i < n && status == Status::ok; ++i) {
     *bad = i;
-    if ((status = load({xs + (size_t)i * first.units})) != Status::ok) break;
+    if ((status = load({xs + (size_t)i * inputs})) != Status::ok) break;
     if (!forward(true, steps() + i)) {
       status = Status::overflow;
       break;
     }
     LossResult<T> result;
-    const Target<T> target{ys ? ys + (size_t)i * last.units : nullptr, labels ? labels[i] : 0};
+    const Target<T> target{ys ? ys + (size_t)i * outputs : nullptr, labels ? labels[i] : 0};
     if ((status = examine(target, &result)) != Status::ok) break;
     total += result.loss;
     if (plan_->spec.optimizer.exact_sensitivity) exact_sensitivities();
-    size_t sums = 0;
     for (int b = layers; b >= 0; --b) {
       Scratch& s = scratch_[b];
-      back_ops(b, plan_->rule.uses_sensitivity, true);
-      for (size_t o = 0; o < plan_->boundaries[b].ops.size(); ++o)
-        if (plan_->boundaries[b].ops[o].parameter >= 0)
-          for (const T* part : {s.gain_gradient[o], s.shift_gradient[o], s.gain_sensitivity[o], s.shift_sensitivity[o]})
-            kernels_.accumulate(affine_sums[sums++].data(), T(1), part, plan_->boundaries[b].padded);
+      back_ops(b, diagonal(), true);
       if (b == 0) break;
       const Dense& d = plan_->dense[b - 1];
       const T* x = value(b - 1);
@@ -121,10 +124,15 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
         if (x[j] != T(0)) add(j, x[j], s.delta, x[j] * x[j], sensitivity, d.columns);
       add(d.vectors - 1, T(1), s.delta, T(1), sensitivity, plan_->boundaries[b].padded);
       read_back(b, false);
-      if (plan_->rule.uses_sensitivity) read_back(b, true);
+      if (diagonal()) read_back(b, true);
     }
+    size_t sums = 0;
+    visit_op_gradients([&](T* part, size_t count) {
+      std::vector<T>& sum = op_sums[sums++];
+      for (size_t k = 0; k < count; ++k) sum[k] += part[k];
+    });
     for (size_t h = 0; h < activations.size(); ++h)
-      activations[h].insert(activations[h].end(), value((int)h + 1), value((int)h + 1) + plan_->dense[h].outputs);
+      activations[h].insert(activations[h].end(), value((int)h + 1), value((int)h + 1) + scratch_[h + 1].units);
   }
   if (status == Status::ok && !(total / n <= std::numeric_limits<double>::max())) status = Status::overflow;
   for (int l = 0; l < layers && status == Status::ok; ++l) {
@@ -140,8 +148,14 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
     const double update = hyper()[0] * (double)most / n;
     if (!(update + (1 + decay) * bounds_[l].most[0] < std::numeric_limits<T>::max() / 4)) status = Status::overflow;
   }
-  for (const std::vector<T>& sums : affine_sums)
-    if (!kernels_.all_finite(sums.data(), (int)sums.size())) status = Status::overflow;
+  size_t part = 0;  // those of operations: their means replace the last example's
+  if (status == Status::ok)
+    visit_op_gradients([&](T* mean, size_t count) {
+      const std::vector<T>& sums = op_sums[part++];
+      for (size_t k = 0; k < count; ++k) mean[k] = sums[k] * (T(1) / (T)n);
+    });
+  for (int b = 0; b <= layers && status == Status::ok; ++b)
+    if (!ops_fit(b)) status = Status::overflow;
   if (status != Status::ok) {
     minibatch_ = 0;
     return status;
@@ -153,16 +167,6 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
     for (size_t i = 0; i < count; ++i) gradients_[l][i] *= share;
     for (size_t i = 0; plan_->rule.uses_sensitivity && i < count; ++i) sensitivities_[l][i] *= share;
   }
-  size_t part = 0;
-  for (int b = layers; b >= 0; --b)
-    for (size_t o = 0; o < plan_->boundaries[b].ops.size(); ++o) {
-      if (plan_->boundaries[b].ops[o].parameter < 0) continue;
-      Scratch& s = scratch_[b];
-      for (T* mean : {s.gain_gradient[o], s.shift_gradient[o], s.gain_sensitivity[o], s.shift_sensitivity[o]}) {
-        const std::vector<T>& sums = affine_sums[part++];
-        for (size_t k = 0; k < sums.size(); ++k) mean[k] = sums[k] * share;
-      }
-    }
   keep_first_values();
   tick();
   begin_update();
@@ -197,7 +201,7 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
   }
   plasticity();
   minibatch_ = 0;
-  std::memcpy(output_, value(layers), sizeof(T) * last.padded);
+  std::memcpy(output_, value(layers), sizeof(T) * padded<T>(outputs));
   *loss = total / n;
   return Status::ok;
 }

@@ -110,10 +110,21 @@ bool add_method(Plan& plan, const PlasticitySpec& p, Method kind) {
   return true;
 }
 
-double gain_squared(const Plan& plan, size_t boundary) {
+bool is_of_units(Method kind) {
+  constexpr bool of_units[] = {
+#define STREAMDL_OF_UNITS(M) base::M::of_units,
+      STREAMDL_METHODS(STREAMDL_OF_UNITS)
+#undef STREAMDL_OF_UNITS
+  };
+  return of_units[(int)kind];
+}
+
+// Of the first activation from operation `first` of a boundary on.
+double gain_squared(const Plan& plan, size_t boundary, size_t first) {
   if (boundary + 1 == plan.boundaries.size()) return 1;  // the output layer
-  for (const UnitOp& op : plan.boundaries[boundary].ops)
-    if (op.spec.kind == LayerSpec::Kind::activation) return kGainSquared[(int)op.spec.activation];
+  const std::vector<UnitOp>& ops = plan.boundaries[boundary].ops;
+  for (size_t i = first; i < ops.size(); ++i)
+    if (ops[i].spec.kind == LayerSpec::Kind::activation) return kGainSquared[(int)ops[i].spec.activation];
   return 1;
 }
 
@@ -121,17 +132,85 @@ double gain_squared(const Plan& plan, size_t boundary) {
 double draw_bound(const Dense& d) {
   switch (d.init) {
     case Init::lecun_uniform: return std::sqrt(3.0 / d.inputs);
-    case Init::xavier_uniform: return std::sqrt(6.0 / (d.inputs + d.outputs));
+    case Init::xavier_uniform: return std::sqrt(6.0 / ((double)d.inputs + d.fan_out));
     case Init::standard: return 1 / std::sqrt((double)d.inputs);
     case Init::sparse: return 1 / std::sqrt((double)d.inputs);
     default: return std::sqrt(d.gain_squared * 3.0 / d.inputs);
   }
 }
 
+Dense matrix(const LayerSpec& layer, const char* name, int inputs, int fan_out) {
+  if (!(layer.sparsity >= 0 && layer.sparsity <= 1))
+    refuse(std::string(name) + ".sparsity: expected 0 to 1, got " + std::to_string(layer.sparsity));
+  Dense d;
+  d.inputs = inputs;
+  d.outputs = layer.outputs;
+  d.fan_out = fan_out;
+  d.has_bias = layer.bias;
+  d.init = layer.init;
+  d.sparsity = layer.sparsity;
+  return d;
+}
+
+const char* name_of(const LayerSpec& layer) {
+  using Kind = LayerSpec::Kind;
+  switch (layer.kind) {
+    case Kind::conv2d: return "Conv2d";
+    case Kind::max_pool2d: return "MaxPool2d";
+    case Kind::avg_pool2d: return "AvgPool2d";
+    case Kind::flatten: return "Flatten";
+    case Kind::layer_norm: return "LayerNorm";
+    case Kind::dropout: return "Dropout";
+    case Kind::linear: return "Linear";
+    default: return "activation";
+  }
+}
+
+Shape input_shape(const std::vector<int>& inputs) {
+  double size = 1;
+  for (int n : inputs) {
+    check_units("inputs", n);
+    size *= n;
+  }
+  if (size > 1 << 30) refuse("inputs: too many");
+  Shape s;
+  if (inputs.size() == 3) return {inputs[0], inputs[1], inputs[2], true};
+  for (int n : inputs) s.columns *= n;
+  return s;
+}
+
+// Makes an operation of a layer that changes the shape of what passes; an incomplete window at the edge is dropped.
+void slide_windows(UnitOp& op) {
+  const LayerSpec& layer = op.spec;
+  const Shape& in = op.in;
+  const std::string name = name_of(layer);
+  if (!in.image) refuse(name + ": expected images (channels, rows, columns), got inputs of shape (" + in.text() + ")");
+  if (layer.kernel < 1) refuse(name + ".kernel: expected at least 1, got " + std::to_string(layer.kernel));
+  if (layer.stride < 1) refuse(name + ".stride: expected at least 1, got " + std::to_string(layer.stride));
+  if (layer.kernel > std::min(in.rows, in.columns))
+    refuse(name + ": windows of " + std::to_string(layer.kernel) + " do not fit into images of shape (" + in.text() +
+           ")");
+  op.out = in;
+  op.out.rows = (in.rows - layer.kernel) / layer.stride + 1;
+  op.out.columns = (in.columns - layer.kernel) / layer.stride + 1;
+  if (layer.kind != LayerSpec::Kind::conv2d) return;
+  check_units("Conv2d.channels", layer.outputs);
+  op.out.channels = layer.outputs;
+  const double window = (double)layer.kernel * layer.kernel;
+  if (window * in.channels > 1 << 30 || window * layer.outputs > 1 << 30 ||
+      (double)op.out.rows * op.out.columns * layer.outputs > 1 << 30)
+    refuse("Conv2d: too large");
+  op.filters = matrix(layer, "Conv2d", in.channels * (int)window, layer.outputs * (int)window);
+}
+
 }  // namespace
 
+std::string Shape::text() const {
+  if (!image) return std::to_string(size());
+  return std::to_string(channels) + ", " + std::to_string(rows) + ", " + std::to_string(columns);
+}
+
 Plan::Plan(Spec s) : spec(std::move(s)) {
-  check_units("inputs", spec.inputs);
   int index = 0;
   bool chosen = false;
 #define STREAMDL_CHOOSE(Rule)                             \
@@ -141,44 +220,27 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
 #undef STREAMDL_CHOOSE
   if (!chosen) refuse("optimizer: no rule is called '" + spec.optimizer.name + "'");
 
-  boundaries.emplace_back().units = spec.inputs;
-  int parameter = 0;
-  for (const LayerSpec& layer : spec.layers) {
-    if (layer.kind == LayerSpec::Kind::linear) {
-      check_units("Linear.outputs", layer.outputs);
-      if (!(layer.sparsity >= 0 && layer.sparsity <= 1))
-        refuse("Linear.sparsity: expected 0 to 1, got " + std::to_string(layer.sparsity));
-      Dense d;
-      d.inputs = boundaries.back().units;
-      d.outputs = layer.outputs;
-      d.parameter = parameter++;
-      d.has_bias = layer.bias;
-      d.init = layer.init;
-      d.sparsity = layer.sparsity;
-      dense.push_back(d);
-      boundaries.emplace_back().units = layer.outputs;
-    } else {
-      if (!(layer.rate >= 0 && layer.rate < 1))
-        refuse("Dropout.rate: expected at least 0 and below 1, got " + std::to_string(layer.rate));
-      UnitOp op{layer};
-      if (layer.kind == LayerSpec::Kind::layer_norm && layer.affine) op.parameter = parameter++;
-      boundaries.back().ops.push_back(op);
-    }
-  }
+  lay_out_layers();
   if (dense.empty()) refuse("network: expected at least one Linear layer");
-  if (rule.descends_output && (spec.loss != Loss::squared_error || boundaries.back().units != 1))
+  if (rule.descends_output && (spec.loss != Loss::squared_error || boundaries.back().sent != 1))
     refuse("optimizer: " + std::string(rule.name) + " follows the gradient of one output: it needs one output and " +
-           "loss=\"squared_error\", got " + std::to_string(boundaries.back().units) + " outputs" +
+           "loss=\"squared_error\", got " + std::to_string(boundaries.back().sent) + " outputs" +
            (spec.loss != Loss::squared_error ? " and another loss" : ""));
   for (size_t b = 0; b < boundaries.size(); ++b) {
     Boundary& boundary = boundaries[b];
-    bool flat = b == 0, propagates = false;
-    for (const UnitOp& op : boundary.ops) {
-      propagates |= op.parameter >= 0;
-      if (op.spec.kind == LayerSpec::Kind::activation) flat = kSilentIsFlat[(int)op.spec.activation];
-      if (op.spec.kind == LayerSpec::Kind::layer_norm) flat = false;
+    bool below = b > 0;  // somebody needs the deltas of what comes in
+    bool flat = !below;
+    for (UnitOp& op : boundary.ops) {
+      op.propagates = below;
+      below |= op.parameter >= 0;
+      switch (op.spec.kind) {
+        case LayerSpec::Kind::activation: flat = kSilentIsFlat[(int)op.spec.activation] || !below; break;
+        case LayerSpec::Kind::layer_norm:
+        case LayerSpec::Kind::conv2d: flat = !below; break;
+        default: break;  // what sends 0 passes no delta to units that are not silent themselves
+      }
     }
-    boundary.skips = flat && !(b == 0 && propagates);
+    boundary.skips = flat;
     const std::vector<UnitOp>& ops = boundary.ops;
     boundary.passes = b + 1 < boundaries.size() && ops.size() == 1 && boundary.skips &&
                       ops[0].spec.kind == LayerSpec::Kind::activation && kActiveIsSteep[(int)ops[0].spec.activation];
@@ -193,14 +255,19 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
       d.array = name(d.parameter, ".weight");
       if (d.has_bias) name(d.parameter, ".bias");
     }
-    for (UnitOp& op : boundaries[b].ops)
-      if (op.parameter >= 0) {
-        op.array = name(op.parameter, ".weight");
-        name(op.parameter, ".bias");
-      }
+    for (size_t i = 0; i < boundaries[b].ops.size(); ++i) {
+      UnitOp& op = boundaries[b].ops[i];
+      if (op.parameter < 0) continue;
+      const bool convolves = op.spec.kind == LayerSpec::Kind::conv2d;
+      op.arrays.push_back({.array = name(op.parameter, ".weight")});
+      if (!convolves || op.filters.has_bias) op.arrays.push_back({.array = name(op.parameter, ".bias")});
+      if (!convolves) continue;
+      op.filters.gain_squared = gain_squared(*this, b, i);
+      op.filters.bound = draw_bound(op.filters);
+    }
   }
   for (size_t l = 0; l < dense.size(); ++l) {
-    dense[l].gain_squared = gain_squared(*this, l + 1);
+    dense[l].gain_squared = gain_squared(*this, l + 1, 0);
     dense[l].bound = draw_bound(dense[l]);
   }
   for (const PlasticitySpec& p : spec.plasticity) {
@@ -210,6 +277,11 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
 #undef STREAMDL_CHOOSE
     if (!known) refuse("plasticity: no method is called '" + p.name + "'");
   }
+  bool convolves = false;
+  each_matrix([&](const Dense&, uint32_t place) { convolves |= place >= dense.size(); });
+  for (const MethodInfo& m : methods)
+    if (convolves && is_of_units(m.kind))
+      refuse("plasticity: " + spec.plasticity[&m - methods.data()].name + " does not know the units of a Conv2d yet");
   if (rule.descends_output && method(Method::L2Init))
     refuse("plasticity: L2Init adds to the gradient of a loss, and " + std::string(rule.name) + " follows an output's");
   if (spec.threads < 1 || spec.threads > 64) refuse("threads: expected 1 to 64, got " + std::to_string(spec.threads));
@@ -219,6 +291,46 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
     if (!wrong.empty()) refuse(wrong);
   }
   spec.twice ? lay_out_as<double>() : lay_out_as<float>();
+}
+
+// The layers as dense ones and operations between them.
+void Plan::lay_out_layers() {
+  using Kind = LayerSpec::Kind;
+  Shape shape = input_shape(spec.inputs);
+  boundaries.emplace_back().units = shape.size();
+  int parameter = 0;
+  bool computed = false;  // what the user gives as an image, a Linear takes as it lies
+  for (const LayerSpec& layer : spec.layers) {
+    const std::string name = name_of(layer);
+    if (shape.image && computed && (layer.kind == Kind::linear || layer.kind == Kind::layer_norm))
+      refuse(name + ": expected a vector, got images of shape (" + shape.text() + "): put a Flatten before it");
+    computed = true;
+    if (layer.kind == Kind::linear) {
+      check_units("Linear.outputs", layer.outputs);
+      boundaries.back().sent = shape.size();
+      Dense d = matrix(layer, "Linear", shape.size(), layer.outputs);
+      d.parameter = parameter++;
+      dense.push_back(d);
+      shape = {1, 1, layer.outputs, false};
+      boundaries.emplace_back().units = layer.outputs;
+      continue;
+    }
+    if (!(layer.rate >= 0 && layer.rate < 1))
+      refuse("Dropout.rate: expected at least 0 and below 1, got " + std::to_string(layer.rate));
+    if (layer.kind == Kind::flatten) {  // channel, row, column: as it lies
+      shape = {1, 1, shape.size(), false};
+      continue;
+    }
+    UnitOp op;
+    op.spec = layer;
+    op.in = op.out = shape;
+    if (layer.kind == Kind::conv2d || layer.kind == Kind::max_pool2d || layer.kind == Kind::avg_pool2d)
+      slide_windows(op);
+    if (layer.kind == Kind::conv2d || (layer.kind == Kind::layer_norm && layer.affine)) op.parameter = parameter++;
+    shape = op.out;
+    boundaries.back().ops.push_back(op);
+  }
+  boundaries.back().sent = shape.size();
 }
 
 std::vector<double> Plan::initial_hyper() const {
@@ -266,15 +378,66 @@ void Plan::lay_out_as() {
   hyper = scalar("hyperparameters", Type::f64, hyper_names.size());
 
   for (Boundary& boundary : boundaries) boundary.padded = padded<T>(boundary.units);
-  auto affine = [&](UnitOp& op, int units, int width) {
-    const std::string stem = std::to_string(op.parameter);
-    for (bool gain : {true, false}) {
-      const size_t at = place(sizeof(T) * width * (1 + rule.field_count));
-      (gain ? op.gain : op.shift) = at;
-      const std::string name = stem + (gain ? ".weight" : ".bias");
-      vector(name, type, units, at, true);
+  const bool anchored = method(Method::L2Init);
+  // [w | field 0 | ... | first value] per vector, and a vector of zeros behind the bias. `inputs` is the shape of the
+  // inputs of one output.
+  auto place_matrix = [&](Dense& d, int parameter, const std::vector<size_t>& inputs) {
+    d.columns = padded<T>(d.by_output ? d.inputs : d.outputs);
+    d.vectors = (d.by_output ? d.outputs : d.inputs) + 1;
+    d.vector_stride = (size_t)d.columns * (1 + rule.field_count + anchored);
+    if (anchored) d.anchor = (ptrdiff_t)d.columns * (1 + rule.field_count);
+    // Rows whose distance is a multiple of 2 KB share cache sets: set them a line apart.
+    if (d.vector_stride * sizeof(T) % 2048 == 0) d.vector_stride += kLanes<T>;
+    d.row_stride = d.by_output ? 1 : d.vector_stride;
+    d.output_stride = d.by_output ? d.vector_stride : 1;
+    if ((size_t)d.vectors + 1 > ((size_t)1 << 44) / (d.vector_stride * sizeof(T))) refuse("network: too large");
+    d.weights = place(d.vector_stride * sizeof(T) * ((size_t)d.vectors + 1));
+    std::vector<size_t> shape = inputs, strides(inputs.size() + 1, d.output_stride * sizeof(T));
+    shape.push_back(d.outputs);
+    size_t stride = d.row_stride * sizeof(T);
+    for (size_t i = inputs.size(); i-- > 0; stride *= inputs[i]) strides[i] = stride;
+    const std::string stem = std::to_string(parameter);
+    for (int f = -1; f < rule.field_count + anchored; ++f) {
+      const std::string suffix =
+          f < 0 ? "" : std::string(".") + (f < rule.field_count ? rule.fields[f].name : "first_value");
+      const size_t at = d.weights + sizeof(T) * d.columns * (f + 1);
+      entries.push_back({stem + ".weight" + suffix, type, shape, strides, at, f < 0});
+      if (d.has_bias)
+        vector(stem + ".bias" + suffix, type, d.outputs, at + d.vector_stride * sizeof(T) * (d.vectors - 1), f < 0);
+    }
+  };
+  auto place_clocks = [&](size_t* clock, const std::string& units, size_t count) {
+    for (int k = 0; k < rule.clock_count; ++k)
+      clock[k] = scalar(units + "." + hyper_names[rule.clocks[k]].name + "_power", Type::f64, count);
+  };
+  auto place_filters = [&](UnitOp& op) {
+    Dense& d = op.filters;
+    const size_t window = op.spec.kernel;
+    place_matrix(d, op.parameter, {(size_t)op.in.channels, window, window});
+    for (Parameters& p : op.arrays) {
+      const bool bias = &p != op.arrays.data();
+      p.rows = bias ? 1 : d.inputs;
+      p.used = d.outputs;
+      p.columns = d.columns;
+      p.row_stride = d.vector_stride;
+      p.offset = d.weights + (bias ? d.inputs * d.vector_stride * sizeof(T) : 0);
+      p.anchor = d.anchor;
+    }
+    op.clocked = d.outputs;
+    place_clocks(op.clock, "channels." + std::to_string(op.parameter), d.outputs);
+  };
+  auto place_affine = [&](UnitOp& op) {
+    for (Parameters& p : op.arrays) {
+      const bool gain = &p == op.arrays.data();
+      p.used = op.out.size();
+      p.columns = padded<T>(p.used);
+      p.offset = place(sizeof(T) * p.columns * (1 + rule.field_count));
+      p.of_units = true;
+      p.start = gain;
+      const std::string name = std::to_string(op.parameter) + (gain ? ".weight" : ".bias");
+      vector(name, type, p.used, p.offset, true);
       for (int f = 0; f < rule.field_count; ++f)
-        vector(name + "." + rule.fields[f].name, type, units, at + sizeof(T) * width * (f + 1));
+        vector(name + "." + rule.fields[f].name, type, p.used, p.offset + sizeof(T) * p.columns * (f + 1));
     }
   };
   size_t weights = 0;  // bytes
@@ -283,40 +446,16 @@ void Plan::lay_out_as() {
       Dense& d = dense[b - 1];
       // Sparse inputs of several outputs are better off with rows: one line per active input.
       d.by_output = b == dense.size() && (d.outputs == 1 || (b > 1 && d.outputs <= kFewOutputs));
-      d.columns = padded<T>(d.by_output ? d.inputs : d.outputs);
-      d.vectors = (d.by_output ? d.outputs : d.inputs) + 1;
-      const bool anchored = method(Method::L2Init);
-      d.vector_stride = (size_t)d.columns * (1 + rule.field_count + anchored);
-      if (anchored) d.anchor = (ptrdiff_t)d.columns * (1 + rule.field_count);
-      // Rows whose distance is a multiple of 2 KB share cache sets: set them a line apart.
-      if (d.vector_stride * sizeof(T) % 2048 == 0) d.vector_stride += kLanes<T>;
-      d.row_stride = d.by_output ? 1 : d.vector_stride;
-      d.output_stride = d.by_output ? d.vector_stride : 1;
-      if ((size_t)d.vectors + 1 > ((size_t)1 << 44) / (d.vector_stride * sizeof(T))) refuse("network: too large");
-      d.weights = place(d.vector_stride * sizeof(T) * ((size_t)d.vectors + 1));  // the last one holds zeros
+      place_matrix(d, d.parameter, {(size_t)d.inputs});
       const size_t bytes = d.row_stride * sizeof(T) * d.inputs;
       if (bytes > (size_t)512 << 10) d.level = Level::far;
       weights += bytes;
-      const std::string stem = std::to_string(d.parameter);
-      for (int f = -1; f < rule.field_count + anchored; ++f) {
-        const std::string suffix =
-            f < 0 ? "" : std::string(".") + (f < rule.field_count ? rule.fields[f].name : "first_value");
-        const size_t at = d.weights + sizeof(T) * d.columns * (f + 1);
-        entries.push_back({stem + ".weight" + suffix,
-                           type,
-                           {(size_t)d.inputs, (size_t)d.outputs},
-                           {d.row_stride * sizeof(T), d.output_stride * sizeof(T)},
-                           at,
-                           f < 0});
-        if (d.has_bias)
-          vector(stem + ".bias" + suffix, type, d.outputs, at + d.vector_stride * sizeof(T) * (d.vectors - 1), f < 0);
-      }
     }
-    for (UnitOp& op : boundaries[b].ops)
-      if (op.parameter >= 0) affine(op, boundaries[b].units, boundaries[b].padded);
-    for (int k = 0; k < rule.clock_count; ++k)
-      boundaries[b].clock[k] = scalar("units." + std::to_string(b) + "." + hyper_names[rule.clocks[k]].name + "_power",
-                                      Type::f64, boundaries[b].units);
+    for (UnitOp& op : boundaries[b].ops) {
+      if (op.spec.kind == LayerSpec::Kind::conv2d) place_filters(op);
+      else if (op.parameter >= 0) place_affine(op);
+    }
+    place_clocks(boundaries[b].clock, "units." + std::to_string(b), boundaries[b].clocked());
   }
   // What weights share.
   const bool of_arrays = rule.sums.count > 0 && rule.sums.scope == base::Scope::array;

@@ -11,24 +11,6 @@
 
 namespace streamdl {
 
-// An operation on the units of a boundary, in place between two dense layers.
-struct UnitOp {
-  LayerSpec spec;
-  int parameter = -1;          // number in parameter names, for an affine layer norm
-  int array = 0;               // of the gains among all arrays of parameters; the shifts are the next
-  size_t gain = 0, shift = 0;  // byte offsets of [values | fields]
-};
-
-// The units between two dense layers: boundary 0 holds the inputs, the last one the outputs.
-struct Boundary {
-  int units = 0;
-  int padded = 0;
-  std::vector<UnitOp> ops;
-  bool skips = false;             // a unit with value 0 has slope 0: silent units need no work
-  bool passes = false;            // and any other unit's delta passes as it is
-  size_t clock[kMaxClocks] = {};  // byte offsets of beta^t per unit, for the optimizer's corrections
-};
-
 struct Dense {
   int inputs = 0, outputs = 0, columns = 0;
   int parameter = 0;
@@ -36,6 +18,7 @@ struct Dense {
   bool has_bias = true;
   Init init = Init::kaiming_uniform;
   double sparsity = 0;
+  int fan_out = 0;          // weights that leave one input
   double gain_squared = 1;  // of the activation that follows
   double bound = 0;         // incoming weights are redrawn uniformly within it
   // A vector [w | field 0 | ...] holds the outgoing weights of one source unit, its fields `columns` apart: a row.
@@ -49,6 +32,49 @@ struct Dense {
   int vectors = 0;           // the last one is the bias
   size_t weights = 0;        // byte offset
   Level level = Level::near;
+};
+
+// An image, or a vector: one row of one channel.
+struct Shape {
+  int channels = 1, rows = 1, columns = 1;
+  bool image = false;
+  int size() const { return channels * rows * columns; }
+  std::string text() const;
+};
+
+// An array of parameters of an operation, as it lies in the state: rows of [w | field 0 | ...], `columns` apart.
+struct Parameters {
+  int array = 0;  // among all arrays of parameters
+  int rows = 1, used = 0, columns = 0;
+  size_t row_stride = 0;  // in numbers
+  size_t offset = 0;      // in bytes
+  ptrdiff_t anchor = 0;   // see Dense
+  bool of_units = false;  // one per unit, born again with it at
+  double start = 0;
+};
+
+// An operation on the units of a boundary, between two dense layers.
+struct UnitOp {
+  LayerSpec spec;
+  Shape in, out;
+  bool propagates = false;         // somebody below needs its deltas
+  int parameter = -1;              // number in parameter names, where it has parameters
+  std::vector<Parameters> arrays;  // which these are, weights before biases
+  Dense filters;                   // of a convolution: an input of a window by a channel
+  size_t clock[kMaxClocks] = {};   // byte offsets of beta^t of its units, for the optimizer's corrections
+  int clocked = 0;                 // how many they are; 0: those of the boundary
+};
+
+// The units between two dense layers: boundary 0 holds the inputs, the last one the outputs.
+struct Boundary {
+  int units = 0;   // as the layer below, or the user, gives them,
+  int sent = 0;    // and as the layer above, or the user, gets them
+  int padded = 0;  // units
+  std::vector<UnitOp> ops;
+  bool skips = false;             // a unit with value 0 has slope 0: silent units need no work
+  bool passes = false;            // and any other unit's delta passes as it is
+  size_t clock[kMaxClocks] = {};  // byte offsets of beta^t per unit, for the optimizer's corrections
+  int clocked() const { return units > sent ? units : sent; }
 };
 
 // The plasticity methods, in the order of STREAMDL_METHODS.
@@ -117,13 +143,38 @@ struct Plan {
       if (m.kind == kind) return &m;
     return nullptr;
   }
+  // Calls visit(matrix, its place among random draws): of the dense layers, then of the convolutions.
+  template <class Visit>
+  void each_matrix(const Visit& visit) const;
+  // Calls visit(operation, number of one of its arrays of parameters).
+  template <class Visit>
+  void each_parameters(const Visit& visit) const;
   // Of Continual Backprop.
   Utility utility() const { return (Utility)method(Method::ContinualBackprop)->options[0]; }
   // Where the optimizer's hyper-parameters end and those of the plasticity methods begin.
   int optimizer_hypers() const { return rule.hypers + rule.common_hypers; }
 
  private:
+  void lay_out_layers();
   template <class T> void lay_out_as();
 };
+
+// Of an operation's arrays of parameters among random draws; dense layers have their number.
+inline uint32_t place_of(const UnitOp& op, size_t which) { return (uint32_t)(op.parameter * 2 + which + 1) << 12; }
+
+template <class Visit>
+void Plan::each_parameters(const Visit& visit) const {
+  for (const Boundary& b : boundaries)
+    for (const UnitOp& op : b.ops)
+      for (size_t which = 0; which < op.arrays.size(); ++which) visit(op, which);
+}
+
+template <class Visit>
+void Plan::each_matrix(const Visit& visit) const {
+  for (size_t l = 0; l < dense.size(); ++l) visit(dense[l], (uint32_t)l);
+  for (const Boundary& b : boundaries)
+    for (const UnitOp& op : b.ops)
+      if (op.filters.outputs) visit(op.filters, place_of(op, 0));
+}
 
 }  // namespace streamdl

@@ -57,6 +57,15 @@ void LearnerOf<T>::clip_weights() {
     scratch_[l].sums_stale = true;
     if (l < plan_->hidden.size() && plan_->incoming_sums) rebuild_incoming((int)l);
   }
+  plan_->each_parameters([&](const UnitOp& op, size_t which) {
+    const Parameters& p = op.arrays[which];
+    if (!op.filters.outputs) return;  // layer norms are not clipped
+    const T most = clip_of(op.filters);
+    for (int r = 0; r < p.rows; ++r) {
+      T* row = block_->at<T>(p.offset) + r * p.row_stride;
+      for (int k = 0; k < p.columns; ++k) row[k] = std::clamp(row[k], -most, most);
+    }
+  });
 }
 
 //---------------------------------------------------------------------------- units
@@ -68,7 +77,7 @@ void LearnerOf<T>::renew(int hidden, int unit) {
   const UnitState* u = plan_->hidden.empty() ? nullptr : &plan_->hidden[hidden];
   uint64_t count = *block_->at<uint64_t>(plan_->updates);
   if (u) count = ++*block_->at<uint64_t>(u->replacements);
-  const double* drawn = draw_incoming(hidden, unit, kRegenerate, count);
+  const double* drawn = draw_incoming(below, (uint32_t)hidden, unit, kRegenerate, count);
   for (int j = 0; j < below.inputs; ++j) {
     if (j + 16 < below.inputs) __builtin_prefetch(weight(below, j + 16, unit), 1);  // a column: a miss per weight
     T* w = weight(below, j, unit);
@@ -81,11 +90,11 @@ void LearnerOf<T>::renew(int hidden, int unit) {
   silence(hidden, unit);
   const Boundary& boundary = plan_->boundaries[hidden + 1];
   for (const UnitOp& op : boundary.ops)
-    if (op.parameter >= 0) {
-      block_->at<T>(op.gain)[unit] = T(1);
-      block_->at<T>(op.shift)[unit] = T(0);
-      set_start(block_->at<T>(op.gain) + unit, boundary.padded);
-      set_start(block_->at<T>(op.shift) + unit, boundary.padded);
+    for (const Parameters& p : op.arrays) {
+      if (!p.of_units) continue;
+      T* own = block_->at<T>(p.offset) + unit;
+      *own = (T)p.start;
+      set_start(own, p.columns);
     }
   for (int c = 0; c < plan_->rule.clock_count; ++c) block_->at<double>(boundary.clock[c])[unit] = 1;
   // Contribution needs the sums of active rows alone, and those the pass itself brings up to date.
@@ -168,17 +177,14 @@ void LearnerOf<T>::shrink_and_perturb(const double* h) {
     scratch_[l].sums_stale = true;
     if (l < plan_->hidden.size() && plan_->incoming_sums) rebuild_incoming((int)l);
   }
-  for (size_t b = 0; b < plan_->boundaries.size(); ++b)
-    for (size_t i = 0; i < plan_->boundaries[b].ops.size(); ++i) {
-      const UnitOp& op = plan_->boundaries[b].ops[i];
-      if (op.parameter < 0) continue;
-      for (uint32_t which = 0; which < 2; ++which) {
-        const uint32_t counter[4] = {0, (uint32_t)now, (uint32_t)(now >> 32),
-                                     (uint32_t)kPerturb << 24 | (uint32_t)(op.parameter * 2 + which + 1) << 12};
-        kernels_.perturb(block_->at<T>(which ? op.shift : op.gain), plan_->boundaries[b].units, h[0], h[1], counter,
-                         key().data());
-      }
+  plan_->each_parameters([&](const UnitOp& op, size_t which) {
+    const Parameters& p = op.arrays[which];
+    for (int r = 0; r < p.rows; ++r) {
+      const uint32_t counter[4] = {(uint32_t)r * ((uint32_t)(p.used + 63) / 64 * 16), (uint32_t)now,
+                                   (uint32_t)(now >> 32), (uint32_t)kPerturb << 24 | place_of(op, which)};
+      kernels_.perturb(block_->at<T>(p.offset) + r * p.row_stride, p.used, h[0], h[1], counter, key().data());
     }
+  });
 }
 
 template <class T>
@@ -188,7 +194,7 @@ void LearnerOf<T>::reset_outputs(const std::vector<int>& units, bool fresh) {
   const Dense& d = plan_->dense[l];
   const uint64_t now = *block_->at<uint64_t>(plan_->updates);
   for (int k : units) {
-    const double* drawn = draw_incoming(l, k, kReset, now);
+    const double* drawn = draw_incoming(d, (uint32_t)l, k, kReset, now);
     for (int j = 0; j < d.inputs; ++j) {
       T* w = weight(d, j, k);
       *w = fresh ? (T)drawn[j] : T(0);

@@ -13,9 +13,11 @@ namespace streamdl {
 enum class Init { kaiming_uniform, kaiming_normal, lecun_uniform, xavier_uniform, standard, sparse, zeros };
 
 struct LayerSpec {
-  enum class Kind { linear, activation, layer_norm, dropout } kind;
-  int outputs = 0;   // linear
-  bool bias = true;  // linear
+  enum class Kind { linear, conv2d, max_pool2d, avg_pool2d, flatten, activation, layer_norm, dropout } kind;
+  int outputs = 0;   // linear; conv2d: channels
+  int kernel = 1;    // conv2d, pools: rows and columns of a window
+  int stride = 1;    // conv2d, pools: from window to window
+  bool bias = true;  // linear, conv2d
   Init init = Init::kaiming_uniform;
   double sparsity = 0.9;  // fraction of zero incoming weights, for Init::sparse
   Activation activation = Activation::linear;
@@ -37,7 +39,7 @@ struct PlasticitySpec {
 };
 
 struct Spec {
-  int inputs = 0;
+  std::vector<int> inputs;  // one number, or a shape; three numbers are an image: channels, rows, columns
   std::vector<LayerSpec> layers;
   Loss loss = Loss::squared_error;
   OptimizerSpec optimizer;

@@ -1,8 +1,11 @@
 // Everything that differs between step t and t + 1: one aligned block of memory whose size the plan knows.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 namespace streamdl {
 
@@ -23,6 +26,19 @@ class Block {
  private:
   std::byte* data_;
   size_t bytes_;
+};
+
+// Aligned arrays of zeros beside the state, that live as long as their owner.
+class Memory {
+ public:
+  template <class T>
+  T* allocate(size_t count) {
+    blocks_.push_back(std::make_unique<Block>(std::max<size_t>(count, 1) * sizeof(T) + 64));
+    return blocks_.back()->at<T>(0);
+  }
+
+ private:
+  std::vector<std::unique_ptr<Block>> blocks_;
 };
 
 }  // namespace streamdl

@@ -149,7 +149,7 @@ void LearnerOf<T>::learn_in_two_passes() {
     back_to(l);
     measure_dense(l);
   }
-  if (calls_[0].propagates) back_ops(0, plan_->rule.uses_sensitivity, true);
+  if (calls_[0].propagates) back_ops(0, diagonal(), true), step_ops(0);
   measuring_ = false;
   if (!conclude()) return;
   for (int l = (int)calls_.size(); l-- > 0;) {
@@ -160,9 +160,7 @@ void LearnerOf<T>::learn_in_two_passes() {
     }
     update_dense(l);
   }
-  for (size_t b = 0; b < plan_->boundaries.size(); ++b)
-    for (size_t i = 0; i < plan_->boundaries[b].ops.size(); ++i)
-      if (plan_->boundaries[b].ops[i].parameter >= 0) update_affine((int)b, i);
+  step_ops();
 }
 
 template class LearnerOf<float>;

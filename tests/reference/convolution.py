@@ -117,6 +117,32 @@ class MaxPool2d(Layer):
         return J
 
 
+class AvgPool2d(Layer):
+    """The mean of every window of k x k with stride k."""
+
+    def __init__(self, k: int) -> None:
+        self.k = k
+
+    def build(self, shape: Shape) -> Shape:
+        channels, rows, columns = image(self, shape)
+        if self.k > min(rows, columns):
+            raise ValueError(f"windows of {self.k} do not fit into {rows} x {columns}")
+        self.parameters = {}
+        self.inputs = math.prod(shape)
+        seen = windows(shape, self.k, self.k)
+        self.sources = seen.reshape(-1, self.k**2)
+        return (channels, *seen.shape[1:3])
+
+    def forward(self, x: Array) -> Array:
+        return np.asarray(x[self.sources].mean(axis=1))
+
+    def jacobian(self) -> Array:
+        J = np.zeros((self.inputs, len(self.sources)))
+        for output, sources in enumerate(self.sources):
+            J[sources, output] = 1.0 / self.k**2
+        return J
+
+
 class Flatten(Layer):
     """channel, row, column: the order in which values pass anyway."""
 

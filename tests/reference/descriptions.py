@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from reference.convolution import Conv2d, Flatten, MaxPool2d
+from reference.convolution import AvgPool2d, Conv2d, Flatten, MaxPool2d
 from reference.network import MLP, Activation, Dropout, Layer, LayerNorm, Linear, Network
 
 LAYERS: dict[str, Callable[..., Layer]] = {
@@ -15,6 +15,7 @@ LAYERS: dict[str, Callable[..., Layer]] = {
     "Dropout": Dropout,
     "Conv2d": Conv2d,
     "MaxPool2d": MaxPool2d,
+    "AvgPool2d": AvgPool2d,
     "Flatten": Flatten,
     "ReLU": partial(Activation, "relu"),
     "LeakyReLU": partial(Activation, "leaky_relu"),

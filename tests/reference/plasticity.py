@@ -43,7 +43,8 @@ class Plasticity:
 
 class L2Init(Plasticity):
     """g += strength (w - w at time 0), biases too, before the optimizer sees g (so before its
-    weight_decay). The weights at time 0 are those at the first step. Kumar et al., 2023.
+    weight_decay). The weights at time 0 are those at the first step. Parameters of a layer norm
+    are left alone, as in the published program. Kumar et al., 2023.
 
     Rules that follow an error instead of a loss refuse it.
     """
@@ -57,8 +58,10 @@ class L2Init(Plasticity):
     def before_update(self, network: Network, g: Arrays) -> None:
         if self.initial is None:
             self.initial = {name: w.copy() for name, w in network.parameters.items()}
-        for name, w in network.parameters.items():
-            g[name] += self.strength * (w - self.initial[name])
+        for layer, names in zip(network.layers, network.names, strict=True):
+            for short, w in layer.parameters.items():
+                if layer.fan_in is not None:
+                    g[names[short]] += self.strength * (w - self.initial[names[short]])
 
 
 class WeightClipping(Plasticity):
