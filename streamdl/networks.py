@@ -48,7 +48,8 @@ def MLP(
 ) -> Network:
     """A multi-layer perceptron: Linear, (layer norm without affine), activation; then a Linear output.
 
-    hidden: widths of the hidden layers. init: kaiming_uniform (gain sqrt(3 / fan in)), kaiming_normal,
+    hidden: widths of the hidden layers. activation: linear, relu, leaky_relu, elu, gelu, silu, tanh,
+    sigmoid, softplus, crelu, fourier or prelu. init: kaiming_uniform (gain sqrt(3 / fan in)), kaiming_normal,
     lecun_uniform, xavier_uniform, default (PyTorch's Linear), sparse or zeros. Raises ValueError naming
     the argument, its value and what is allowed.
     """
@@ -58,8 +59,8 @@ def MLP(
         layers.append(nn.Linear(width, bias, init))
         if layer_norm:
             layers.append(nn.LayerNorm(affine=False))
-        layers.append(nn.Activation(activation))
-    nn.Activation(activation)
+        layers.append(nn._between(activation))
+    nn._between(activation)
     nn._count("outputs", outputs)
     layers.append(nn.Linear(outputs, bias, init))
     return Network(layers, inputs)

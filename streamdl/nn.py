@@ -168,6 +168,50 @@ Softplus = _activation("softplus")
 
 
 @dataclass(frozen=True)
+class CReLU(Layer):
+    """(max(a, 0), max(-a, 0)): two features of every unit, all first ones before all second ones.
+
+    Of each pair at least one is silent. Methods that regenerate units refuse it. O(units). Source:
+    Shang et al., "Understanding and improving convolutional neural networks via concatenated
+    rectified linear units", 2016.
+    """
+
+    def _spec(self) -> dict[str, Any]:
+        return {"kind": "crelu"}
+
+
+@dataclass(frozen=True)
+class Fourier(Layer):
+    """(sin a, cos a): two features of every unit, all sines before all cosines.
+
+    One of the two always has a slope of at least sqrt(1/2). Methods that regenerate units refuse it.
+    O(units). Source: Lewandowski et al., "Plastic learning with deep Fourier features", 2024.
+    """
+
+    def _spec(self) -> dict[str, Any]:
+        return {"kind": "fourier"}
+
+
+@dataclass(frozen=True)
+class PReLU(Layer):
+    """max(a, 0) + weight min(a, 0): a rectifier that learns one slope per unit, "<index>.weight".
+
+    start: the first slopes. O(units). Source: He et al., "Delving deep into rectifiers", 2015; with
+    one slope per unit it is what adaptive linearity (AdaLin) comes to with rectifiers (Rohani et al.,
+    "Preserving plasticity in continual learning with adaptive linearity injection", 2025).
+    """
+
+    start: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not abs(self.start) <= 1e30:
+            raise ValueError(f"PReLU.start: expected a number, got {self.start!r}")
+
+    def _spec(self) -> dict[str, Any]:
+        return {"kind": "prelu", "start": float(self.start)}
+
+
+@dataclass(frozen=True)
 class LayerNorm(Layer):
     """z = (a - mean) / sqrt(variance + 1e-5), biased variance; with affine, gain z + shift."""
 
@@ -175,6 +219,39 @@ class LayerNorm(Layer):
 
     def _spec(self) -> dict[str, Any]:
         return {"kind": "layer_norm", "affine": bool(self.affine)}
+
+
+@dataclass(frozen=True)
+class OnlineNorm(Layer):
+    """y = (x - mean) / sqrt(variance + 1e-5), by the statistics of each unit over the examples before.
+
+    mean and variance follow the stream with `decay`; the gradient is steered, over time, to be
+    orthogonal to y and of mean 0, with `control_decay` (both 0 to below 1): with q the gradient at
+    y, p = q - (1 - control_decay) v y; g = p / sqrt(variance + 1e-5) - (1 - control_decay) u; then
+    v += p y, u += g. affine: weight y + bias goes out. mean, variance, u and v are in
+    `learner.state`. Without the scaling of whole layers that the authors combine it with; refuses
+    `step_minibatch`. O(units). Source: Chiley et al., "Online normalization for training neural
+    networks", 2019.
+    """
+
+    affine: bool = True
+    decay: float = 0.999
+    control_decay: float = 0.99
+
+    def __post_init__(self) -> None:
+        for name in ("decay", "control_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"OnlineNorm.{name}: expected at least 0 and below 1, got {getattr(self, name)!r}"
+                )
+
+    def _spec(self) -> dict[str, Any]:
+        return {
+            "kind": "online_norm",
+            "affine": bool(self.affine),
+            "decay": float(self.decay),
+            "control_decay": float(self.control_decay),
+        }
 
 
 @dataclass(frozen=True)
@@ -189,3 +266,11 @@ class Dropout(Layer):
 
     def _spec(self) -> dict[str, Any]:
         return {"kind": "dropout", "rate": float(self.rate)}
+
+
+_OF_PAIRS = {"crelu": CReLU, "fourier": Fourier, "prelu": PReLU}
+
+
+def _between(name: str) -> Layer:
+    """The activation of an MLP, by name."""
+    return _OF_PAIRS[name]() if name in _OF_PAIRS else Activation(name)

@@ -41,6 +41,14 @@ NETWORKS: dict[str, sdl.Network] = {
         inputs=INPUTS,
     ),
     "single": sdl.MLP(INPUTS, [33], 1),
+    "features": sdl.Network(
+        [
+            sdl.nn.Linear(18), sdl.nn.OnlineNorm(), sdl.nn.CReLU(), sdl.nn.Linear(17),
+            sdl.nn.OnlineNorm(affine=False), sdl.nn.PReLU(), sdl.nn.Linear(9), sdl.nn.Fourier(),
+            sdl.nn.Linear(OUTPUTS),
+        ],
+        inputs=INPUTS,
+    ),
     "images": sdl.Network(
         [
             sdl.nn.Conv2d(18, 2), sdl.nn.ReLU(), sdl.nn.MaxPool2d(2), sdl.nn.Conv2d(3, 1, bias=False),
@@ -91,6 +99,7 @@ OPTIMIZERS: dict[str, sdl.optim.Optimizer] = {
     ),
     "pgd": sdl.optim.PGD(step_size=0.02, noise=0.1),
 }
+OF_WEIGHTS = ("images", "features")  # methods that regenerate units refuse these networks
 OF_ONE_OUTPUT = ("obgd", "adaptive_obgd", "intentional")
 
 
@@ -156,6 +165,10 @@ class Case:
         return xs, (ys > 0).astype(self.dtype) if self.loss == "binary_cross_entropy" else ys
 
     @property
+    def takes_minibatches(self) -> bool:
+        return self.optimizer not in OF_ONE_OUTPUT and self.network != "features"
+
+    @property
     def draws(self) -> bool:
         """Whether its future depends on its seed, once its weights are drawn."""
         regenerates = (
@@ -167,7 +180,7 @@ class Case:
 
 def _table() -> Iterator[Case]:
     # Every optimizer with every plasticity method; the rest takes its turn.
-    of_units = [name for name in NETWORKS if name != "images"]  # those regenerate no channels yet
+    of_units = [name for name in NETWORKS if name not in OF_WEIGHTS]
     networks, losses = itertools.cycle(of_units), itertools.cycle(LOSSES)
 
     def case(network: str, optimizer: str, plasticity: str, dtype: str) -> Case:
@@ -189,7 +202,7 @@ def _table() -> Iterator[Case]:
     # Every optimizer with every network.
     for network, optimizer in itertools.product(NETWORKS, OPTIMIZERS):
         method = "contribution" if network in ("relu", "norm_first") else "adaptable_contribution"
-        if network == "images":
+        if network in OF_WEIGHTS:
             method = next(of_weights)
             if optimizer in OF_ONE_OUTPUT:
                 continue

@@ -251,14 +251,29 @@ def _draw_images(random: np.random.Generator, outputs: int) -> dict[str, Any]:
     return {"kind": "network", "inputs": inputs, "layers": [*layers, ["Linear", outputs]]}
 
 
+def _draw_features(random: np.random.Generator, outputs: int) -> dict[str, Any]:
+    """Dense layers with what follows a stream, learns its slope or doubles its features between."""
+    layers: list[list[Any]] = [["OnlineNorm", bool(random.integers(2)), 0.9, 0.8]] * int(
+        random.uniform() < 0.2
+    )
+    for width in random.integers(3, 15, size=random.integers(1, 4)):
+        layers += [["Linear", int(width), bool(random.integers(2))]]
+        if random.integers(2):
+            layers += [
+                ["OnlineNorm", bool(random.integers(2)), 0.9, float(random.choice([0.5, 0.9]))]
+            ]
+        layers += [[str(random.choice(["CReLU", "Fourier", "PReLU", "ReLU", "Tanh"]))]]
+    layers += [["Linear", outputs]]
+    return {"kind": "network", "inputs": int(random.integers(2, 20)), "layers": layers}
+
+
 def draw(optimizer: str, random: np.random.Generator) -> Configuration:
     """One configuration, not yet known to be well-conditioned."""
     single = optimizer in OF_ONE_OUTPUT
     loss = "squared_error" if single else str(random.choice(list(reference.LOSSES)))
     outputs = int(random.integers(2 if loss == "cross_entropy" else 1, 2 if single else 13))
-    network = (
-        _draw_images(random, outputs) if random.uniform() < 0.2 else _draw_mlp(random, outputs)
-    )
+    kind = random.choice([_draw_mlp, _draw_images, _draw_features], p=[0.6, 0.2, 0.2])
+    network = kind(random, outputs)
     regenerates = network["kind"] == "mlp" and bool(network["hidden"])
     xs = random.normal(size=(STEPS, math.prod(np.atleast_1d(network["inputs"]))))
     sparse = bool(random.integers(2))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import streamdl as sdl
-from learners import INPUTS, OF_ONE_OUTPUT, TABLE, Case
+from learners import INPUTS, TABLE, Case
 from numpy.typing import NDArray
 
 PER_LEARNER = 40
@@ -230,7 +230,7 @@ def test_step_many_learns_what_came_before_the_bad_example(case: Case) -> None:
         assert learner.steps == twin.steps
 
 
-OF_MINIBATCHES = [case for case in CASES if case.optimizer not in OF_ONE_OUTPUT]
+OF_MINIBATCHES = [case for case in CASES if case.takes_minibatches]
 
 
 @pytest.mark.parametrize("case", OF_MINIBATCHES, ids=str)
@@ -254,7 +254,7 @@ def test_a_minibatch_with_a_bad_example_changes_nothing(case: Case) -> None:
 @pytest.mark.parametrize("method", ["step_many", "step_minibatch"])
 @pytest.mark.parametrize("case", CASES[::3], ids=str)
 def test_blocks_of_the_wrong_shape_or_type_change_nothing(case: Case, method: str) -> None:
-    if method == "step_minibatch" and case.optimizer in OF_ONE_OUTPUT:
+    if method == "step_minibatch" and not case.takes_minibatches:
         return  # they refuse any
     learner = case.build()
     xs, ys = case.examples(6)

@@ -282,6 +282,10 @@ nb::object step_many(PyLearner& p, nb::handle xs, nb::handle ys, bool want_outpu
 
 double step_minibatch(PyLearner& p, nb::handle xs, nb::handle ys) {
   const RuleInfo& rule = p.learner->plan().rule;
+  for (const Boundary& b : p.learner->plan().boundaries)
+    for (const UnitOp& op : b.ops)
+      if (!op.states.empty())
+        throw nb::value_error("step_minibatch: OnlineNorm follows one example after another; use step or step_many");
   if (rule.descends_output)
     throw nb::value_error((std::string("step_minibatch: ") + rule.name +
                            " multiplies its traces by the error of one example; use step or step_many")

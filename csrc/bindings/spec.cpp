@@ -71,6 +71,16 @@ Spec spec_from(const nb::dict& d) {
     } else if (kind == "layer_norm") {
       l.kind = LayerSpec::Kind::layer_norm;
       l.affine = get<bool>(layer, "affine");
+    } else if (kind == "online_norm") {
+      l.kind = LayerSpec::Kind::online_norm;
+      l.affine = get<bool>(layer, "affine");
+      l.decay = get<double>(layer, "decay");
+      l.control_decay = get<double>(layer, "control_decay");
+    } else if (kind == "crelu" || kind == "fourier") {
+      l.kind = kind == "crelu" ? LayerSpec::Kind::crelu : LayerSpec::Kind::fourier;
+    } else if (kind == "prelu") {
+      l.kind = LayerSpec::Kind::prelu;
+      l.start = get<double>(layer, "start");
     } else {
       l.kind = LayerSpec::Kind::dropout;
       l.rate = get<double>(layer, "rate");

@@ -18,14 +18,14 @@ bool LearnerOf<T>::forward_ops(int b, bool train, uint64_t step) {
   return emit(s, s.values[s.before]);
 }
 
-// Takes delta (and sensitivity) of boundary b from its values back to what the layer below gave, in place; with
-// `gradients`, also computes those of the operations' parameters.
+// Takes delta (and sensitivity) of boundary b from its values back to what the layer below gave, in place, and computes
+// the gradients of the operations' parameters.
 template <class T>
-void LearnerOf<T>::back_ops(int b, bool sensitivities, bool gradients) {
+void LearnerOf<T>::back_ops(int b, bool sensitivities, bool learns) {
   Scratch& s = scratch_[b];
   for (int k = s.units; k < padded<T>(s.units); ++k) s.delta[k] = s.sensitivity[k] = T(0);  // may be of a longer vector
   for (size_t i = s.ops.size(); i-- > 0;)
-    s.ops[i]->back(s.values[i], s.values[i + 1], s.delta, sensitivities ? s.sensitivity : nullptr, gradients);
+    s.ops[i]->back(s.values[i], s.values[i + 1], s.delta, sensitivities ? s.sensitivity : nullptr, learns);
 }
 
 // The same for an upper bound of |delta|; adds what an update must leave finite to `most`.

@@ -68,26 +68,23 @@ class Conv2dOp final : public Operation<T> {
     return this->kernels_.all_finite(out, padded<T>(this->op_.out.size()));
   }
 
-  void back(const T* in, const T*, T* delta, T* sensitivity, bool gradients) override {
+  void back(const T* in, const T*, T* delta, T* sensitivity, bool) override {
     const bool propagates = this->op_.propagates;
-    if (!propagates && !gradients) return;
     const int size = this->op_.in.size();
     std::fill(in_delta_, in_delta_ + padded<T>(size), T(0));
     std::fill(in_sensitivity_, in_sensitivity_ + padded<T>(size), T(0));
     for (auto& g : this->gradients_) {
-      if (gradients) std::fill(g.gradient, g.gradient + g.count, T(0));
-      if (gradients && sensitivity) std::fill(g.sensitivity, g.sensitivity + g.count, T(0));
+      std::fill(g.gradient, g.gradient + g.count, T(0));
+      if (sensitivity) std::fill(g.sensitivity, g.sensitivity + g.count, T(0));
     }
     for (int w = 0; w < windows_.count(); ++w) {
       const bool any = channels_of(delta, w, delta_), curved = sensitivity && channels_of(sensitivity, w, sensitivity_);
       if (!any && !curved) continue;  // as behind a maximum of several windows
-      if (gradients) {
-        take(in, w);
-        add(delta_, patch_, &Gradients::gradient);
-        if (sensitivity) {
-          this->kernels_.multiply(patch_, patch_, squares_, inputs_);
-          add(sensitivity_, squares_, &Gradients::sensitivity);
-        }
+      take(in, w);
+      add(delta_, patch_, &Gradients::gradient);
+      if (sensitivity) {
+        this->kernels_.multiply(patch_, patch_, squares_, inputs_);
+        add(sensitivity_, squares_, &Gradients::sensitivity);
       }
       if (!propagates) continue;
       scatter(delta_, w, false, in_delta_);

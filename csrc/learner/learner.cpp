@@ -32,6 +32,7 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan) : Learner(std::move(pl
     for (const UnitOp& op : b.ops) {
       s.values.push_back(allocate(room));
       s.ops.push_back(make_operation<T>(op, kernels_, *block_));
+      if (!op.states.empty()) followers_.push_back({s.ops.back().get(), s.values[s.ops.size() - 1]});
     }
     for (T** vector : {&s.delta, &s.sensitivity, &s.outgoing_sum, &s.incoming_change, &s.exact, &s.magnitude, &s.mean,
                        &s.decay_correction})
@@ -242,7 +243,7 @@ void LearnerOf<T>::exact_sensitivities() {
     s.delta[k] = T(1);
     const T curvature = s.sensitivity[k];
     for (int b = last; b >= 0; --b) {
-      back_ops(b, false, true);
+      back_ops(b, false, false);
       for (auto& op : scratch_[b].ops) op->add_squares(curvature);
       if (b == 0) break;
       for (int i = 0; i < plan_->boundaries[b].units; ++i)
@@ -457,6 +458,7 @@ Status LearnerOf<T>::step_within(const Input<T>& x, const Target<T>& y, double* 
   *loss = result.loss;
   learn();
   if (unclipped_ && clips_in_update()) clip_weights();  // those of silent rows, too
+  for (auto [op, in] : followers_) op->learned(in);
   ++*block_->at<uint64_t>(plan_->updates);
   ++*block_->at<uint64_t>(plan_->steps);
   if (!plan_->spec.plasticity.empty()) plasticity();

@@ -202,7 +202,7 @@ class LearnerOf : public Learner {
   bool probe();
   void exact_sensitivities();
   void read_back(int b, bool squared);
-  void back_ops(int b, bool sensitivities, bool gradients);
+  void back_ops(int b, bool sensitivities, bool learns);
   void step_ops();
   void step_ops(int b);
   void step_op(Operation<T>& op);
@@ -264,7 +264,8 @@ class LearnerOf : public Learner {
   const Kernels<T>& kernels_;
   std::vector<Scratch> scratch_;
   Memory memory_;
-  std::vector<Bounds> bounds_;  // per dense layer
+  std::vector<std::pair<Operation<T>*, const T*>> followers_;  // operations that follow the stream, and their inputs
+  std::vector<Bounds> bounds_;                                 // per dense layer
   std::vector<std::vector<int>> chosen_;
   std::vector<T*> gradients_, sensitivities_;  // of a minibatch, made at its first use
   T* output_;

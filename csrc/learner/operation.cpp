@@ -91,57 +91,6 @@ class DropoutOp final : public Operation<T> {
   T* gate_;
 };
 
-template <class T>
-class LayerNormOp final : public Operation<T> {
- public:
-  LayerNormOp(const UnitOp& op, const Kernels<T>& kernels, const Block& state)
-      : Operation<T>(op, kernels, state), n_(op.in.size()) {
-    if (affine()) normalized_ = this->memory_.template allocate<T>(padded<T>(n_));
-  }
-
-  bool forward(const T* in, T* out, const Pass&) override {
-    if (!affine()) return this->kernels_.normalize(in, out, &inverse_deviation_, n_);
-    return this->kernels_.normalize(in, normalized_, &inverse_deviation_, n_) &&
-           this->kernels_.affine(normalized_, gain(), this->parameters(this->op_.arrays[1], 0), out, n_);
-  }
-  void back(const T*, const T* out, T* delta, T* sensitivity, bool gradients) override {
-    const T* z = affine() ? normalized_ : out;
-    if (affine()) {
-      if (gradients) differentiate(delta, sensitivity);
-      this->kernels_.multiply(delta, gain(), delta, n_);
-      for (int twice = 0; sensitivity && twice < 2; ++twice)
-        this->kernels_.multiply(sensitivity, gain(), sensitivity, n_);
-    }
-    this->kernels_.normalize_back(z, inverse_deviation_, delta, delta, sensitivity, sensitivity, n_);
-  }
-  double stretch(double delta, double* most) const override {
-    if (affine()) {
-      const double largest = this->largest(this->op_.arrays[0]);
-      *most += largest + this->largest(this->op_.arrays[1]) + delta * std::max(1.0, (double)largest_normalized());
-      delta *= 1 + largest;
-    }
-    return delta * (double)inverse_deviation_ * (2 + n_);
-  }
-
- private:
-  bool affine() const { return this->op_.parameter >= 0; }
-  const T* gain() const { return this->parameters(this->op_.arrays[0], 0); }
-  T largest_normalized() const { return this->kernels_.largest(normalized_, padded<T>(n_)); }
-  void differentiate(const T* delta, const T* sensitivity) {
-    auto &of_gain = this->gradients_[0], &of_shift = this->gradients_[1];
-    std::memcpy(of_shift.gradient, delta, sizeof(T) * padded<T>(n_));
-    this->kernels_.multiply(delta, normalized_, of_gain.gradient, n_);
-    if (!sensitivity) return;
-    std::memcpy(of_shift.sensitivity, sensitivity, sizeof(T) * padded<T>(n_));
-    this->kernels_.multiply(sensitivity, normalized_, of_gain.sensitivity, n_);
-    this->kernels_.multiply(of_gain.sensitivity, normalized_, of_gain.sensitivity, n_);
-  }
-
-  int n_;
-  T* normalized_ = nullptr;
-  T inverse_deviation_ = T(0);
-};
-
 }  // namespace
 
 template <class T>
@@ -150,7 +99,11 @@ std::unique_ptr<Operation<T>> make_operation(const UnitOp& op, const Kernels<T>&
   switch (op.spec.kind) {
     case Kind::activation: return std::make_unique<ActivationOp<T>>(op, kernels, state);
     case Kind::dropout: return std::make_unique<DropoutOp<T>>(op, kernels, state);
-    case Kind::layer_norm: return std::make_unique<LayerNormOp<T>>(op, kernels, state);
+    case Kind::layer_norm:
+    case Kind::online_norm: return make_norm<T>(op, kernels, state);
+    case Kind::crelu:
+    case Kind::fourier:
+    case Kind::prelu: return make_feature<T>(op, kernels, state);
     default: return make_image_operation<T>(op, kernels, state);
   }
 }

@@ -35,9 +35,11 @@ class Operation {
 
   // False where a number is not finite.
   virtual bool forward(const T* in, T* out, const Pass& pass) = 0;
-  // Takes delta (and sensitivity, where there is one) from the last outputs back to the inputs, in place; with
-  // `gradients`, also computes those of the own parameters (and their sensitivities).
-  virtual void back(const T* in, const T* out, T* delta, T* sensitivity, bool gradients) = 0;
+  // Takes delta (and sensitivity, where there is one) from the last outputs back to the inputs, in place, and computes
+  // the gradients of the own parameters (and their sensitivities). Unless it `learns`, these are plain derivatives.
+  virtual void back(const T* in, const T* out, T* delta, T* sensitivity, bool learns) = 0;
+  // The update is done: what follows the stream takes the example in.
+  virtual void learned(const T*) {}
   // An upper bound of |delta| at the last inputs, for one at the outputs. Adds to `most` what an update must leave
   // finite: bounds of the own parameters and of their gradients.
   virtual double stretch(double delta, double* most) const = 0;
@@ -65,7 +67,10 @@ class Operation {
 
 template <class T>
 std::unique_ptr<Operation<T>> make_operation(const UnitOp& op, const Kernels<T>& kernels, const Block& state);
-// Those on images, or null.
+template <class T>
+std::unique_ptr<Operation<T>> make_norm(const UnitOp& op, const Kernels<T>& kernels, const Block& state);
+template <class T>
+std::unique_ptr<Operation<T>> make_feature(const UnitOp& op, const Kernels<T>& kernels, const Block& state);
 template <class T>
 std::unique_ptr<Operation<T>> make_image_operation(const UnitOp& op, const Kernels<T>& kernels, const Block& state);
 

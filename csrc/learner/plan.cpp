@@ -123,8 +123,13 @@ bool is_of_units(Method kind) {
 double gain_squared(const Plan& plan, size_t boundary, size_t first) {
   if (boundary + 1 == plan.boundaries.size()) return 1;  // the output layer
   const std::vector<UnitOp>& ops = plan.boundaries[boundary].ops;
-  for (size_t i = first; i < ops.size(); ++i)
-    if (ops[i].spec.kind == LayerSpec::Kind::activation) return kGainSquared[(int)ops[i].spec.activation];
+  for (size_t i = first; i < ops.size(); ++i) switch (const LayerSpec& layer = ops[i].spec; layer.kind) {
+      case LayerSpec::Kind::activation: return kGainSquared[(int)layer.activation];
+      case LayerSpec::Kind::crelu: return 2;
+      case LayerSpec::Kind::fourier: return 1;
+      case LayerSpec::Kind::prelu: return 2 / (1 + layer.start * layer.start);
+      default: break;
+    }
   return 1;
 }
 
@@ -160,6 +165,10 @@ const char* name_of(const LayerSpec& layer) {
     case Kind::avg_pool2d: return "AvgPool2d";
     case Kind::flatten: return "Flatten";
     case Kind::layer_norm: return "LayerNorm";
+    case Kind::online_norm: return "OnlineNorm";
+    case Kind::crelu: return "CReLU";
+    case Kind::fourier: return "Fourier";
+    case Kind::prelu: return "PReLU";
     case Kind::dropout: return "Dropout";
     case Kind::linear: return "Linear";
     default: return "activation";
@@ -235,7 +244,11 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
       below |= op.parameter >= 0;
       switch (op.spec.kind) {
         case LayerSpec::Kind::activation: flat = kSilentIsFlat[(int)op.spec.activation] || !below; break;
+        case LayerSpec::Kind::crelu: flat = true; break;
+        case LayerSpec::Kind::fourier:
+        case LayerSpec::Kind::prelu:
         case LayerSpec::Kind::layer_norm:
+        case LayerSpec::Kind::online_norm:
         case LayerSpec::Kind::conv2d: flat = !below; break;
         default: break;  // what sends 0 passes no delta to units that are not silent themselves
       }
@@ -259,8 +272,9 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
       UnitOp& op = boundaries[b].ops[i];
       if (op.parameter < 0) continue;
       const bool convolves = op.spec.kind == LayerSpec::Kind::conv2d;
+      const bool biased = convolves ? op.filters.has_bias : op.spec.kind != LayerSpec::Kind::prelu;
       op.arrays.push_back({.array = name(op.parameter, ".weight")});
-      if (!convolves || op.filters.has_bias) op.arrays.push_back({.array = name(op.parameter, ".bias")});
+      if (biased) op.arrays.push_back({.array = name(op.parameter, ".bias")});
       if (!convolves) continue;
       op.filters.gain_squared = gain_squared(*this, b, i);
       op.filters.bound = draw_bound(op.filters);
@@ -279,9 +293,14 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
   }
   bool convolves = false;
   each_matrix([&](const Dense&, uint32_t place) { convolves |= place >= dense.size(); });
-  for (const MethodInfo& m : methods)
-    if (convolves && is_of_units(m.kind))
-      refuse("plasticity: " + spec.plasticity[&m - methods.data()].name + " does not know the units of a Conv2d yet");
+  bool paired = false;
+  for (const Boundary& b : boundaries) paired |= b.units != b.sent;
+  for (const MethodInfo& m : methods) {
+    const std::string& name = spec.plasticity[&m - methods.data()].name;
+    if (!is_of_units(m.kind)) continue;
+    if (convolves) refuse("plasticity: " + name + " does not know the units of a Conv2d yet");
+    if (paired) refuse("plasticity: " + name + " does not know units that send two values, as with CReLU and Fourier");
+  }
   if (rule.descends_output && method(Method::L2Init))
     refuse("plasticity: L2Init adds to the gradient of a loss, and " + std::string(rule.name) + " follows an output's");
   if (spec.threads < 1 || spec.threads > 64) refuse("threads: expected 1 to 64, got " + std::to_string(spec.threads));
@@ -302,7 +321,10 @@ void Plan::lay_out_layers() {
   bool computed = false;  // what the user gives as an image, a Linear takes as it lies
   for (const LayerSpec& layer : spec.layers) {
     const std::string name = name_of(layer);
-    if (shape.image && computed && (layer.kind == Kind::linear || layer.kind == Kind::layer_norm))
+    const bool of_vectors = layer.kind == Kind::linear || layer.kind == Kind::layer_norm ||
+                            layer.kind == Kind::online_norm || layer.kind == Kind::crelu ||
+                            layer.kind == Kind::fourier || layer.kind == Kind::prelu;
+    if (shape.image && computed && of_vectors)
       refuse(name + ": expected a vector, got images of shape (" + shape.text() + "): put a Flatten before it");
     computed = true;
     if (layer.kind == Kind::linear) {
@@ -326,7 +348,15 @@ void Plan::lay_out_layers() {
     op.in = op.out = shape;
     if (layer.kind == Kind::conv2d || layer.kind == Kind::max_pool2d || layer.kind == Kind::avg_pool2d)
       slide_windows(op);
-    if (layer.kind == Kind::conv2d || (layer.kind == Kind::layer_norm && layer.affine)) op.parameter = parameter++;
+    if (layer.kind == Kind::crelu || layer.kind == Kind::fourier) op.out = {1, 1, 2 * shape.size(), false};
+    check_units(name.c_str(), op.out.size());
+    for (double decay : {layer.decay, layer.control_decay})
+      if (!(decay >= 0 && decay < 1))
+        refuse(name + ": expected decays of at least 0 and below 1, got " + std::to_string(decay));
+    if (!(std::abs(layer.start) <= 1e30)) refuse("PReLU.start: expected a number, got " + std::to_string(layer.start));
+    const bool norm = layer.kind == Kind::layer_norm || layer.kind == Kind::online_norm;
+    if (layer.kind == Kind::conv2d || layer.kind == Kind::prelu || (norm && layer.affine)) op.parameter = parameter++;
+    if (layer.kind == Kind::online_norm) op.states = {{"mean", 0}, {"variance", 1}, {"u", 0}, {"v", 0}};
     shape = op.out;
     boundaries.back().ops.push_back(op);
   }
@@ -426,14 +456,14 @@ void Plan::lay_out_as() {
     op.clocked = d.outputs;
     place_clocks(op.clock, "channels." + std::to_string(op.parameter), d.outputs);
   };
-  auto place_affine = [&](UnitOp& op) {
+  auto place_units = [&](UnitOp& op) {
     for (Parameters& p : op.arrays) {
       const bool gain = &p == op.arrays.data();
       p.used = op.out.size();
       p.columns = padded<T>(p.used);
       p.offset = place(sizeof(T) * p.columns * (1 + rule.field_count));
       p.of_units = true;
-      p.start = gain;
+      p.start = op.spec.kind == LayerSpec::Kind::prelu ? op.spec.start : gain;
       const std::string name = std::to_string(op.parameter) + (gain ? ".weight" : ".bias");
       vector(name, type, p.used, p.offset, true);
       for (int f = 0; f < rule.field_count; ++f)
@@ -453,7 +483,12 @@ void Plan::lay_out_as() {
     }
     for (UnitOp& op : boundaries[b].ops) {
       if (op.spec.kind == LayerSpec::Kind::conv2d) place_filters(op);
-      else if (op.parameter >= 0) place_affine(op);
+      else if (op.parameter >= 0) place_units(op);
+      for (UnitNumber& number : op.states) {
+        const std::string stem = "units." + std::to_string(b) + "." + std::to_string(&op - boundaries[b].ops.data());
+        number.offset = place(sizeof(T) * padded<T>(op.in.size()));
+        vector(stem + "." + number.name, type, op.in.size(), number.offset);
+      }
     }
     place_clocks(boundaries[b].clock, "units." + std::to_string(b), boundaries[b].clocked());
   }

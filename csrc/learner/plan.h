@@ -53,6 +53,13 @@ struct Parameters {
   double start = 0;
 };
 
+// A number that an operation keeps of each of its units, as it is at their birth.
+struct UnitNumber {
+  const char* name;
+  double start;
+  size_t offset = 0;
+};
+
 // An operation on the units of a boundary, between two dense layers.
 struct UnitOp {
   LayerSpec spec;
@@ -60,6 +67,7 @@ struct UnitOp {
   bool propagates = false;         // somebody below needs its deltas
   int parameter = -1;              // number in parameter names, where it has parameters
   std::vector<Parameters> arrays;  // which these are, weights before biases
+  std::vector<UnitNumber> states;  // besides the parameters
   Dense filters;                   // of a convolution: an input of a window by a channel
   size_t clock[kMaxClocks] = {};   // byte offsets of beta^t of its units, for the optimizer's corrections
   int clocked = 0;                 // how many they are; 0: those of the boundary

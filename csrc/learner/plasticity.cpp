@@ -96,6 +96,8 @@ void LearnerOf<T>::renew(int hidden, int unit) {
       *own = (T)p.start;
       set_start(own, p.columns);
     }
+  for (const UnitOp& op : boundary.ops)
+    for (const UnitNumber& number : op.states) block_->at<T>(number.offset)[unit] = (T)number.start;
   for (int c = 0; c < plan_->rule.clock_count; ++c) block_->at<double>(boundary.clock[c])[unit] = 1;
   // Contribution needs the sums of active rows alone, and those the pass itself brings up to date.
   const bool cached = plan_->method(Method::ContinualBackprop) && plan_->utility() != Utility::contribution;

@@ -13,7 +13,20 @@ namespace streamdl {
 enum class Init { kaiming_uniform, kaiming_normal, lecun_uniform, xavier_uniform, standard, sparse, zeros };
 
 struct LayerSpec {
-  enum class Kind { linear, conv2d, max_pool2d, avg_pool2d, flatten, activation, layer_norm, dropout } kind;
+  enum class Kind {
+    linear,
+    conv2d,
+    max_pool2d,
+    avg_pool2d,
+    flatten,
+    activation,
+    crelu,
+    fourier,
+    prelu,
+    layer_norm,
+    online_norm,
+    dropout
+  } kind;
   int outputs = 0;   // linear; conv2d: channels
   int kernel = 1;    // conv2d, pools: rows and columns of a window
   int stride = 1;    // conv2d, pools: from window to window
@@ -21,8 +34,11 @@ struct LayerSpec {
   Init init = Init::kaiming_uniform;
   double sparsity = 0.9;  // fraction of zero incoming weights, for Init::sparse
   Activation activation = Activation::linear;
-  bool affine = false;  // layer_norm
-  double rate = 0;      // dropout: probability of being dropped
+  bool affine = false;       // norms
+  double decay = 0;          // online_norm: of mean and variance,
+  double control_decay = 0;  // and of what steers the gradient
+  double start = 0;          // prelu: the first slope
+  double rate = 0;           // dropout: probability of being dropped
 };
 
 struct OptimizerSpec {

@@ -253,6 +253,26 @@ STREAMDL_HD V erf(V x) {
   return select(a > constant<V>(0.9f, 1.0), outer, fma(x, odd, x));
 }
 
+// Of an angle in double precision: a multiple of pi / 2, whose three parts take off what it can exactly (Cody and
+// Waite, 1980), and a Taylor series within pi / 4. Beyond a million turns the angle's own rounding is all that counts.
+STREAMDL_HD void sine_and_cosine(double x, double* sine, double* cosine) {
+  constexpr double kParts[] = {0x1.921fb544p+0, 0x1.0b4611a6p-34, 0x1.3198a2e037073p-69};
+  constexpr double kMagic = 0x1.8p52;  // adding it rounds to a whole number
+  const double n = (x * 0x1.45f306dc9c883p-1 + kMagic) - kMagic;
+  double r = x;
+  for (double part : kParts) r -= n * part;
+  r = min(max(r, -1.0), 1.0);  // of angles so large that nothing is left of them
+  const double z = r * r;
+  const double s = r * polynomial(z, 1.0, -1.0 / 6, 1.0 / 120, -1.0 / 5040, 1.0 / 362880, -1.0 / 39916800,
+                                  1.0 / 6227020800, -1.0 / 1307674368000);
+  const double c = polynomial(z, 1.0, -1.0 / 2, 1.0 / 24, -1.0 / 720, 1.0 / 40320, -1.0 / 3628800, 1.0 / 479001600,
+                              -1.0 / 87178291200, 1.0 / 20922789888000);
+  const double quarter = n - 4 * ((n * 0.25 - 0.375 + kMagic) - kMagic);  // 0 to 3
+  const bool swapped = quarter == 1 || quarter == 3;
+  *sine = (quarter >= 2 ? -1 : 1) * (swapped ? c : s);
+  *cosine = (quarter == 1 || quarter == 2 ? -1 : 1) * (swapped ? s : c);
+}
+
 //---------------------------------------------------------------------------- normal numbers
 
 // Two independent draws of N(0, 1) per lane from two random words (Box and Muller, 1958):

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from reference.convolution import AvgPool2d, Conv2d, Flatten, MaxPool2d
+from reference.features import CReLU, Fourier, OnlineNorm, PReLU
 from reference.network import MLP, Activation, Dropout, Layer, LayerNorm, Linear, Network
 
 LAYERS: dict[str, Callable[..., Layer]] = {
@@ -17,6 +18,10 @@ LAYERS: dict[str, Callable[..., Layer]] = {
     "MaxPool2d": MaxPool2d,
     "AvgPool2d": AvgPool2d,
     "Flatten": Flatten,
+    "CReLU": CReLU,
+    "Fourier": Fourier,
+    "PReLU": PReLU,
+    "OnlineNorm": OnlineNorm,
     "ReLU": partial(Activation, "relu"),
     "LeakyReLU": partial(Activation, "leaky_relu"),
     "ELU": partial(Activation, "elu"),

@@ -83,13 +83,15 @@ class Learner:
             seen.append(self.network.activations())
             value, delta, curvature = self.loss(self.output, ys[k])
             loss += value / n
-            for name, gradient in self.network.gradients(delta).items():
+            for name, gradient in self.network.gradients(delta, learning=True).items():
                 g[name] += gradient / n
             for name, sensitivity in self._sensitivities(curvature).items():
                 d[name] += sensitivity / n
         for method in self.plasticity:
             method.before_update(self.network, g)
         self._update(g, d, ys[-1])
+        for layer in self.network.layers:
+            layer.learned()
         activations = [np.stack(layer) for layer in zip(*seen, strict=True)]
         self.regenerated = []
         for method in self.plasticity:
@@ -111,7 +113,7 @@ class Learner:
             self.optimizer.update_all(self.parameters, g, d)
             return
         error = float(np.asarray(y, dtype=np.float64).reshape(())) - float(self.output[0])
-        q = self.network.gradients(-np.ones(1))
+        q = self.network.gradients(-np.ones(1), learning=True)
         self.optimizer.update_by_error(self.parameters, error, q)
 
     def _sensitivities(self, curvature: Array) -> dict[str, Array]:

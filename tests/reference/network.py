@@ -73,6 +73,13 @@ class Layer:
         """J[i, k] = d output_k / d input_i at the input of the last `forward`."""
         raise NotImplementedError
 
+    def back(self, delta: Array) -> Array:
+        """dL/d(input) that learning goes by, from delta = dL/d(output)."""
+        return np.asarray(self.jacobian() @ delta)
+
+    def learned(self) -> None:
+        """The update is done."""
+
     def gradients(self, delta: Array) -> dict[str, Array]:
         """dL/dw of the layer's parameters, from delta = dL/d(output)."""
         return {}
@@ -218,12 +225,13 @@ class Network:
         linears = [self.layers[k] for k in self.linears]
         return [layer.x for layer in linears[1:] if isinstance(layer, Linear)]
 
-    def gradients(self, delta: Array) -> dict[str, Array]:
-        """dL/dw of every parameter, from delta = dL/d(output)."""
+    def gradients(self, delta: Array, learning: bool = False) -> dict[str, Array]:
+        """dL/dw of every parameter, from delta = dL/d(output); with `learning`, what is learned by,
+        which differs where a layer steers it."""
         result: dict[str, Array] = {}
         for layer, names in zip(reversed(self.layers), reversed(self.names), strict=True):
             result |= {names[short]: g for short, g in layer.gradients(delta).items()}
-            delta = layer.jacobian() @ delta
+            delta = layer.back(delta) if learning else layer.jacobian() @ delta
         return result
 
     def diagonal_sensitivities(self, s: Array) -> dict[str, Array]:
