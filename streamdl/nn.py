@@ -34,15 +34,23 @@ class Layer:
 
 @dataclass(frozen=True)
 class Linear(Layer):
-    """a = W^T x + b: a dense layer. `outputs` units; init as in `sdl.MLP`; sparsity for init="sparse"."""
+    """a = W^T x + b: a dense layer. `outputs` units; init as in `sdl.MLP`.
+
+    sparsity: for init="sparse". threshold: for init="signs", random features of binary inputs
+    (Sutton and Whitehead, 1993; Mahmood and Sutton, 2013): weights are -1 or 1, and the bias lets an
+    `LTU` fire where more than this share of its inputs is as the weights' signs say.
+    """
 
     outputs: int
     bias: bool = True
     init: str = "kaiming_uniform"
     sparsity: float = 0.9
+    threshold: float = 0.6
 
     def __post_init__(self) -> None:
         _count("Linear.outputs", self.outputs)
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"Linear.threshold: expected 0 to 1, got {self.threshold!r}")
         _check("Linear.init", self.init, INITS)
         if not 0 <= self.sparsity <= 1:
             raise ValueError(f"Linear.sparsity: expected 0 to 1, got {self.sparsity!r}")
@@ -54,6 +62,7 @@ class Linear(Layer):
             "bias": bool(self.bias),
             "init": self.init,
             "sparsity": float(self.sparsity),
+            "threshold": float(self.threshold),
         }
 
 
@@ -165,6 +174,7 @@ SiLU = _activation("silu")
 Tanh = _activation("tanh")
 Sigmoid = _activation("sigmoid")
 Softplus = _activation("softplus")
+LTU = _activation("ltu")
 
 
 @dataclass(frozen=True)

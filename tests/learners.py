@@ -128,6 +128,7 @@ PLASTICITY: dict[str, list[sdl.plasticity.Plasticity]] = {
     "clipping_and_contribution": [sdl.plasticity.WeightClipping(1.0), _cbp("contribution")],
     "l2_init": [sdl.plasticity.L2Init(0.01)],
     "clipping": [sdl.plasticity.WeightClipping(1.0)],
+    "imprinting": [sdl.plasticity.Imprinting(0.1, 0.9, join=0.5, maturity=5)],
 }
 
 
@@ -166,7 +167,8 @@ class Case:
 
     @property
     def takes_minibatches(self) -> bool:
-        return self.optimizer not in OF_ONE_OUTPUT and self.network != "features"
+        one_by_one = self.network == "features" or self.plasticity == "imprinting"
+        return self.optimizer not in OF_ONE_OUTPUT and not one_by_one
 
     @property
     def draws(self) -> bool:

@@ -248,7 +248,7 @@ SILENT = {
         if name.startswith(("idbd", "autostep", "hypergradient"))
     ),
 }  # fmt: skip
-OF_UNITS = ("ContinualBackprop", "ReDo", "SelfNormalizedReset")
+OF_UNITS = ("ContinualBackprop", "ReDo", "SelfNormalizedReset", "Imprinting")
 FLAGS = ("nesterov", "corrected_max", "protecting", "normalize_td_error")
 REFUSED = {  # a value that needs other state, or that the rule has no use for
     ("sgd", "momentum"): "build a new learner",
@@ -265,7 +265,11 @@ NEW = {
     "SelfNormalizedReset.minimum": 2.0, "epsilon": 1e-3,
 }  # fmt: skip
 # They need not change who is regenerated.
-MAY_REST = ("ContinualBackprop.max_per_step", "SelfNormalizedReset.minimum", "ReDo.threshold")
+MAY_REST = (
+    "ContinualBackprop.max_per_step", "SelfNormalizedReset.minimum", "ReDo.threshold",
+    "Imprinting.surprise", "Imprinting.decay", "Imprinting.probability", "Imprinting.maturity",
+    "Imprinting.fraction",
+)  # fmt: skip
 
 
 @each_learner

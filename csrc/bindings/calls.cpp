@@ -286,6 +286,8 @@ double step_minibatch(PyLearner& p, nb::handle xs, nb::handle ys) {
     for (const UnitOp& op : b.ops)
       if (!op.states.empty())
         throw nb::value_error("step_minibatch: OnlineNorm follows one example after another; use step or step_many");
+  if (p.learner->plan().method(Method::Imprinting))
+    throw nb::value_error("step_minibatch: Imprinting follows one example after another; use step or step_many");
   if (rule.descends_output)
     throw nb::value_error((std::string("step_minibatch: ") + rule.name +
                            " multiplies its traces by the error of one example; use step or step_many")

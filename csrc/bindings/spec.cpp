@@ -35,7 +35,8 @@ std::vector<std::string> activation_names() {
 std::vector<std::string> loss_names() { return {"squared_error", "cross_entropy", "binary_cross_entropy", "huber"}; }
 
 std::vector<std::string> init_names() {
-  return {"kaiming_uniform", "kaiming_normal", "lecun_uniform", "xavier_uniform", "default", "sparse", "zeros"};
+  return {"kaiming_uniform", "kaiming_normal", "lecun_uniform", "xavier_uniform",
+          "default",         "sparse",         "zeros",         "signs"};
 }
 
 Spec spec_from(const nb::dict& d) {
@@ -51,6 +52,7 @@ Spec spec_from(const nb::dict& d) {
       l.bias = get<bool>(layer, "bias");
       l.init = (Init)position(init_names(), get<std::string>(layer, "init"), "init");
       l.sparsity = get<double>(layer, "sparsity");
+      l.threshold = get<double>(layer, "threshold");
     } else if (kind == "conv2d") {
       l.kind = LayerSpec::Kind::conv2d;
       l.outputs = get<int>(layer, "channels");

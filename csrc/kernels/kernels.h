@@ -14,7 +14,7 @@
 
 namespace streamdl {
 
-enum class Activation { linear, relu, leaky_relu, elu, gelu, silu, tanh, sigmoid, softplus, count };
+enum class Activation { linear, relu, leaky_relu, elu, gelu, silu, tanh, sigmoid, softplus, ltu, count };
 enum class Utility {
   contribution,
   weight,

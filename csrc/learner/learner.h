@@ -63,7 +63,16 @@ class Learner : public Stateful {
 };
 
 // Streams of random numbers; the top byte of the last counter word.
-enum Stream { kInitial = 1, kRegenerate = 2, kReset = 3, kDropout = 4, kPerturb = 5, kLottery = 6, kNoise = 7 };
+enum Stream {
+  kInitial = 1,
+  kRegenerate = 2,
+  kReset = 3,
+  kDropout = 4,
+  kPerturb = 5,
+  kLottery = 6,
+  kNoise = 7,
+  kImprint = 8
+};
 
 // learner.cpp steps; boundary.cpp, sums.cpp, weights.cpp, sharing.cpp, bounds.cpp and plasticity.cpp hold the other members.
 template <class T>
@@ -177,6 +186,7 @@ class LearnerOf : public Learner {
   std::array<uint32_t, 2> key() const;
 
   void initialize();
+  static bool draws_bias(const Dense& d) { return d.has_bias && (d.init == Init::standard || d.init == Init::signs); }
   void draw_matrix(const Dense& d, uint32_t place);
   const double* draw_incoming(const Dense& d, uint32_t place, int unit, Stream stream, uint64_t when);
 
@@ -253,7 +263,10 @@ class LearnerOf : public Learner {
   void ensure_sums(int b);
   void rebuild_incoming(int hidden);
   void transfer(int hidden, int unit, double decay);
-  void renew(int hidden, int unit);
+  void renew(int hidden, int unit, const double* given = nullptr);
+  int replaceable(int hidden, double maturity) const;
+  const double* imprint(int hidden, const double* h, bool random);
+  void imprint_surprises(const MethodInfo& method);
   void renew_chosen();
   void silence(int hidden, int unit);
   void forget(int hidden, int unit);

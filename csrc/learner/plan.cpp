@@ -140,6 +140,7 @@ double draw_bound(const Dense& d) {
     case Init::xavier_uniform: return std::sqrt(6.0 / ((double)d.inputs + d.fan_out));
     case Init::standard: return 1 / std::sqrt((double)d.inputs);
     case Init::sparse: return 1 / std::sqrt((double)d.inputs);
+    case Init::signs: return 1;
     default: return std::sqrt(d.gain_squared * 3.0 / d.inputs);
   }
 }
@@ -154,6 +155,7 @@ Dense matrix(const LayerSpec& layer, const char* name, int inputs, int fan_out) 
   d.has_bias = layer.bias;
   d.init = layer.init;
   d.sparsity = layer.sparsity;
+  d.threshold = layer.threshold;
   return d;
 }
 
@@ -505,6 +507,7 @@ void Plan::lay_out_as() {
   const bool resets = method(Method::SelfNormalizedReset), redo = method(Method::ReDo);
   const bool utilities = method(Method::ContinualBackprop);
   if (redo) examples = scalar("ReDo.examples", Type::u64);
+  if (method(Method::Imprinting)) mean_error = scalar("Imprinting.mean_error", Type::f64);
   if (utilities)
     incoming_sums = utility() == Utility::adaptation || utility() == Utility::adaptable_contribution ||
                     utility() == Utility::feature_by_input;

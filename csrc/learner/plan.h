@@ -17,7 +17,7 @@ struct Dense {
   int array = 0;  // of the weights among all arrays of parameters; the bias is the next
   bool has_bias = true;
   Init init = Init::kaiming_uniform;
-  double sparsity = 0;
+  double sparsity = 0, threshold = 0;
   int fan_out = 0;          // weights that leave one input
   double gain_squared = 1;  // of the activation that follows
   double bound = 0;         // incoming weights are redrawn uniformly within it
@@ -135,6 +135,7 @@ struct Plan {
   std::vector<Named> hyper_names;   // of the optimizer, the common ones, then each plasticity method's
   size_t steps = 0, updates = 0, seed = 0, hyper = 0;
   size_t examples = 0;                   // of this period, with ReDo
+  size_t mean_error = 0;                 // with Imprinting
   size_t shared = 0;                     // what weights share: with Scope::array, of one array after the other
   std::vector<std::string> array_names;  // of parameters
   size_t bytes = 0;

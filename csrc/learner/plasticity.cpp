@@ -16,6 +16,7 @@ void LearnerOf<T>::plasticity() {
       case Method::ContinualBackprop: continual_backprop(method); break;
       case Method::ReDo: redo(method); break;
       case Method::SelfNormalizedReset: self_normalized_reset(method); break;
+      case Method::Imprinting: imprint_surprises(method); break;
       case Method::ShrinkAndPerturb: shrink_and_perturb(hyper() + method.hyper); break;
       case Method::L2Init: break;  // in the update
       case Method::WeightClipping:
@@ -70,22 +71,24 @@ void LearnerOf<T>::clip_weights() {
 
 //---------------------------------------------------------------------------- units
 
-// Incoming weights drawn anew, outgoing weights zero, all their fields and the unit's state reset.
+// Incoming weights (and a bias behind them) as given or drawn anew, outgoing weights zero, all their fields and the
+// unit's state reset.
 template <class T>
-void LearnerOf<T>::renew(int hidden, int unit) {
+void LearnerOf<T>::renew(int hidden, int unit, const double* given) {
   const Dense& below = plan_->dense[hidden];
   const UnitState* u = plan_->hidden.empty() ? nullptr : &plan_->hidden[hidden];
   uint64_t count = *block_->at<uint64_t>(plan_->updates);
   if (u) count = ++*block_->at<uint64_t>(u->replacements);
-  const double* drawn = draw_incoming(below, (uint32_t)hidden, unit, kRegenerate, count);
+  const double* drawn = given ? given : draw_incoming(below, (uint32_t)hidden, unit, kRegenerate, count);
+  const bool biased = below.has_bias && (given || below.init == Init::signs);
   for (int j = 0; j < below.inputs; ++j) {
     if (j + 16 < below.inputs) __builtin_prefetch(weight(below, j + 16, unit), 1);  // a column: a miss per weight
     T* w = weight(below, j, unit);
     *w = (T)drawn[j];
     set_start(w, below.columns);
   }
-  widen_bounds(hidden, (T)below.bound);
-  bias(below)[unit] = T(0);
+  bias(below)[unit] = biased ? (T)drawn[below.inputs] : T(0);
+  widen_bounds(hidden, (T)std::max({below.bound, given ? 1.0 : 0.0, std::abs((double)bias(below)[unit])}));
   set_start(bias(below) + unit, below.columns);
   silence(hidden, unit);
   const Boundary& boundary = plan_->boundaries[hidden + 1];

@@ -10,7 +10,7 @@
 
 namespace streamdl {
 
-enum class Init { kaiming_uniform, kaiming_normal, lecun_uniform, xavier_uniform, standard, sparse, zeros };
+enum class Init { kaiming_uniform, kaiming_normal, lecun_uniform, xavier_uniform, standard, sparse, zeros, signs };
 
 struct LayerSpec {
   enum class Kind {
@@ -32,7 +32,8 @@ struct LayerSpec {
   int stride = 1;    // conv2d, pools: from window to window
   bool bias = true;  // linear, conv2d
   Init init = Init::kaiming_uniform;
-  double sparsity = 0.9;  // fraction of zero incoming weights, for Init::sparse
+  double sparsity = 0.9;   // fraction of zero incoming weights, for Init::sparse
+  double threshold = 0.6;  // for Init::signs
   Activation activation = Activation::linear;
   bool affine = false;       // norms
   double decay = 0;          // online_norm: of mean and variance,

@@ -31,6 +31,12 @@ const double* LearnerOf<T>::draw_incoming(const Dense& d, uint32_t place, int un
   const double deviation = std::sqrt(d.gain_squared / d.inputs);
   for (int i = 0; normal && i < n; ++i)
     out[i] = deviation * std::sqrt(-2 * base::log(1 - out[i])) * std::cos(6.283185307179586 * second[i]);
+  if (d.init == Init::signs && stream != kLottery) {  // the unit fires from a share of its pattern on
+    double negative = 0;
+    for (int i = 0; i < d.inputs; ++i) negative += out[i] < 0.5, out[i] = out[i] < 0.5 ? -1 : 1;
+    out[d.inputs] = negative - d.threshold * d.inputs;
+    return out;
+  }
   for (int i = 0; !normal && i < n; ++i) out[i] = d.bound * (2 * out[i] - 1);
   return out;
 }
@@ -62,7 +68,7 @@ void LearnerOf<T>::draw_matrix(const Dense& d, uint32_t place) {
   for (int k = 0; k < d.outputs; ++k) {
     const double* drawn = draw_incoming(d, place, k, kInitial, 0);
     for (int j = 0; j < d.inputs; ++j) *weight(d, j, k) = (T)drawn[j];
-    if (d.init == Init::standard && d.has_bias) bias(d)[k] = (T)drawn[d.inputs];
+    if (draws_bias(d)) bias(d)[k] = (T)drawn[d.inputs];
     if (d.init != Init::sparse) continue;
     // Exactly this many incoming weights are 0, chosen by their own draws.
     drawn = draw_incoming(d, place, k, kLottery, 0);

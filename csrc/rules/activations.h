@@ -74,6 +74,13 @@ struct Softplus {
   template <class V> STREAMDL_HD static V slope(V a, V) { return sigmoid(a); }
 };
 
+struct LTU {  // a linear threshold unit: nothing flows back through it
+  static constexpr bool keeps_zero = true;
+  static constexpr bool silent_is_flat = true, active_is_steep = false;
+  template <class V> STREAMDL_HD static V value(V a) { return select(a > V(0), V(1), V(0)); }
+  template <class V> STREAMDL_HD static V slope(V, V) { return V(0); }
+};
+
 // The order is the order of `Activation` in kernels/kernels.h. The gain is that of kaiming initialisation.
 #define STREAMDL_ACTIVATIONS(X)                         \
   X(Linear_, "linear", 1.0)                             \
@@ -84,6 +91,7 @@ struct Softplus {
   X(SiLU, "silu", 2.0)                                  \
   X(Tanh, "tanh", 25.0 / 9.0)                           \
   X(Sigmoid, "sigmoid", 1.0)                            \
-  X(Softplus, "softplus", 2.0)
+  X(Softplus, "softplus", 2.0)                          \
+  X(LTU, "ltu", 1.0)
 
 STREAMDL_END

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "rules/plasticity/continual_backprop.h"
+#include "rules/plasticity/imprinting.h"
 #include "rules/plasticity/l2_init.h"
 #include "rules/plasticity/redo.h"
 #include "rules/plasticity/self_normalized_reset.h"
@@ -14,4 +15,5 @@
   X(SelfNormalizedReset)    \
   X(ShrinkAndPerturb)       \
   X(L2Init)                 \
-  X(WeightClipping)
+  X(WeightClipping)         \
+  X(Imprinting)

@@ -126,6 +126,7 @@ std::vector<std::vector<PlasticitySpec>> plasticity() {
   all.push_back({shrink});
   all.push_back({shrink, all[3][0]});
   all.push_back({{"ReDo", {0.3, 7}, {}}, clipping});
+  all.push_back({{"Imprinting", {0.1, 0.9, 0.99, 0.9, 0.5, 0.5, 5}, {"input"}}});
   all.push_back({clipping, {"SelfNormalizedReset", {0.1, 5}, {}}, {"L2Init", {1e-3}, {}}});
   return all;
 }
@@ -181,7 +182,8 @@ long long step_many(LearnerOf<T>& learner, long long steps, bool planted, long l
 
 bool regenerates(const std::vector<PlasticitySpec>& methods) {
   for (const PlasticitySpec& method : methods)
-    if (method.name == "ContinualBackprop" || method.name == "ReDo" || method.name == "SelfNormalizedReset")
+    if (method.name == "ContinualBackprop" || method.name == "ReDo" || method.name == "Imprinting" ||
+        method.name == "SelfNormalizedReset")
       return true;
   return false;
 }
