@@ -173,18 +173,18 @@ def loaded_copy(learner: sdl.Learner, path: Path) -> sdl.Learner:
 def test_a_write_through_a_view_is_seen_by_the_next_step(case: Case, tmp_path: Path) -> None:
     learner, unwritten = after(case), after(case)
     xs, ys = case.examples(STEPS, seed=2)
-    x = xs[0] + np.dtype(case.dtype).type(0.5)
+    seen = xs + np.dtype(case.dtype).type(0.5)
     for name in learner.parameters:
-        before, old = learner.predict(x), weights(learner)[name]
-        learner.parameters[name][...] += np.linspace(0.05, 0.15, old.size).reshape(old.shape)
+        before, old = learner.predict_many(seen), weights(learner)[name]
+        learner.parameters[name][...] += np.linspace(-0.12, 0.15, old.size).reshape(old.shape)
         assert np.array_equal(unwritten.parameters[name], old), name
-        assert not np.array_equal(before, learner.predict(x)), f"predict does not see {name}"
+        assert not np.array_equal(before, learner.predict_many(seen)), f"predict does not see {name}"
     twin = loaded_copy(learner, tmp_path / "written")
     clone = learner.clone()
-    seen = future(case, learner)
-    assert seen == future(case, twin), "the written learner and its checkpoint part"
-    assert seen == future(case, clone), "the written learner and its clone part"
-    assert seen != future(case, unwritten)
+    after_it = future(case, learner)
+    assert after_it == future(case, twin), "the written learner and its checkpoint part"
+    assert after_it == future(case, clone), "the written learner and its clone part"
+    assert after_it != future(case, unwritten)
 
 
 @each_learner
