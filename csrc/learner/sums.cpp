@@ -94,7 +94,9 @@ void LearnerOf<T>::measure_dense(int l) {
   UpdateArgs<T>& a = calls_[l].update;
   if (sums_units()) std::fill(out.unit_sums, out.unit_sums + plan_->boundaries[l + 1].padded, T(0));
   a.cancelled = 0;
-  (d.by_output ? rule.measure_by_output : rule.measure)(a);
+  const auto run = d.by_output ? rule.measure_by_output : rule.measure;
+  if (pool_ && !sums_units()) share_update(calls_[l], run, a);  // a unit's sum goes over all rows
+  else run(a);
   cancelled_ += a.cancelled;
   if (!sums_units()) return add_rows(l, a.rows, a.row_count);
   calls_[l].moves_silent = rule.conclude_units(out.unit_sums, out.unit_factors, d.outputs, shared_of(d.array)) &&
