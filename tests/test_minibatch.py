@@ -169,3 +169,27 @@ def test_a_minibatch_of_one_is_a_step(optimizer: dict[str, Any]) -> None:
     for name in one.parameters:
         report.compare(name, batch.parameters[name], one.parameters[name], 1e-9)
     report.check()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_norms_of_several_widths_keep_their_gradients_apart(dtype: str) -> None:
+    layers = [
+        sdl.nn.LayerNorm(), sdl.nn.Linear(40), sdl.nn.LayerNorm(), sdl.nn.ReLU(),
+        sdl.nn.Linear(5), sdl.nn.LayerNorm(),
+    ]  # fmt: skip
+    one, batch = (
+        sdl.Learner(
+            sdl.Network(layers, inputs=20), "squared_error", sdl.optim.SGD(step_size=0.05),
+            seed=1, dtype=dtype,
+        )
+        for _ in range(2)
+    )  # fmt: skip
+    random = np.random.default_rng(0)
+    report = Report(dtype)
+    for x, y in zip(random.normal(size=(20, 20)), random.normal(size=(20, 5)), strict=True):
+        one.step(x, y)
+        batch.step_minibatch(x[None], y[None])
+    for name in one.parameters:
+        bound = 1e-9 if dtype == "float64" else 1e-4
+        report.compare(name, batch.parameters[name], one.parameters[name], bound)
+    report.check()
