@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamdl import _core, diagnostics, nn, optim, plasticity, rl, streams
+from streamdl import _core, diagnostics, gauges, nn, optim, plasticity, rl, streams
 from streamdl._core import BusyError
+from streamdl.gauges import Gauges
 from streamdl.learner import Learner
 from streamdl.networks import MLP, Network
 
@@ -13,9 +14,11 @@ __version__ = "0.1.0"
 __all__ = [
     "MLP",
     "BusyError",
+    "Gauges",
     "Learner",
     "Network",
     "diagnostics",
+    "gauges",
     "info",
     "nn",
     "optim",

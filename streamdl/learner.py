@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from streamdl import _core, plasticity
 from streamdl._state import Hyperparameters, Views, restore
+from streamdl.gauges import Gauges, Readings
 from streamdl.networks import Network
 from streamdl.optim import Optimizer
 
@@ -26,7 +27,7 @@ class Learner(_core.Learner):
     network: `sdl.MLP` or `sdl.Network`. loss: squared_error, cross_entropy, binary_cross_entropy or huber.
     optimizer: of `sdl.optim`. plasticity: one method of `sdl.plasticity`, a list, or None. seed: 0 to
     2^64 - 1. dtype: float32 or float64. threads: 1 to 64, the same bits whatever their number; more than
-    one pays above some 50 microseconds per step. Raises ValueError naming the argument and what is allowed.
+    one pays above some 50 microseconds per step. gauges: True or `sdl.Gauges(...)` starts them. Raises ValueError naming the argument and what is allowed.
     """
 
     def __init__(
@@ -39,10 +40,15 @@ class Learner(_core.Learner):
         dtype: Any = "float32",
         threads: int = 1,
         device: str = "cpu",
+        gauges: Gauges | bool = False,
     ) -> None:
+        if not isinstance(gauges, Gauges | bool):
+            raise ValueError(f"gauges: expected True, False or sdl.Gauges, got {gauges!r}")
         super().__init__(
             self._check(network, loss, optimizer, plasticity, seed, dtype, threads, device)
         )
+        if gauges is not False:
+            self.gauges.start(None if gauges is True else gauges)
 
     def _check(
         self, network: Any, loss: Any, optimizer: Any, methods: Any, seed: Any, dtype: Any,
@@ -132,6 +138,11 @@ class Learner(_core.Learner):
     def replacements(self) -> list[int]:
         """Units regenerated so far, per hidden layer."""
         return [self._replacements(h) for h in range(self._hidden)]
+
+    @property
+    def gauges(self) -> Readings:
+        """Who is active, ranks, clones, how far updates go: start() switches them on, at any time."""
+        return Readings(self)
 
     def regenerate(self, layer: int, unit: int) -> None:
         """Regenerate one unit by hand: incoming weights drawn anew, outgoing zero, all fields reset."""

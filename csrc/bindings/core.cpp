@@ -8,6 +8,7 @@
 #include <map>
 
 #include "bindings/calls.h"
+#include "bindings/py_gauges.h"
 #include "bindings/py_learner.h"
 #include "bindings/py_td.h"
 #include "bindings/spec.h"
@@ -172,6 +173,7 @@ NB_MODULE(_core, m) {
         p.learner->reset_outputs(units, draw);
       });
   define_state(learner);
+  define_gauges(learner);
   define_td(m);
 }
 

@@ -239,6 +239,9 @@ struct Kernels {
   // By Utility; the formulas are in rules/plasticity/continual_backprop.h.
   void (*utility[(int)Utility::count])(const UtilityArgs<T>&);
 
+  // A bit per unit, 64 to a word, words `stride` apart: whether h > 0, and where wanted whether h != 0.
+  void (*mark_active)(const T* h, int n, ptrdiff_t stride, uint64_t* positive, uint64_t* nonzero);
+
   // In the order of STREAMDL_OPTIMIZERS.
   const RuleKernels<T>* rules;
 

@@ -83,6 +83,12 @@ double LearnerOf<T>::pull() const {
   return method ? hyper()[method->hyper] : 0;
 }
 
+// Whether an update leaves the weights of a source that is 0 as they are.
+template <class T>
+bool LearnerOf<T>::rows_rest() const {
+  return plan_->rule.silent_rows_rest && decay_rate() == 0 && pull() == 0;
+}
+
 template <class T>
 uint64_t LearnerOf<T>::fingerprint() const {
   uint64_t seen = 1469598103934665603ull;
@@ -264,7 +270,7 @@ template <class T>
 void LearnerOf<T>::prepare() {
   prepared_ = true;
   prepare_plasticity();
-  const bool decay = decays(), rest = plan_->rule.silent_rows_rest && decay_rate() == 0 && pull() == 0;
+  const bool decay = decays(), rest = rows_rest();
   const double step_size = hyper()[0], most_normal = 6;
   reach_ = {1 + step_size * (decay_rate() + pull()), plan_->rule.field_count ? 0 : step_size,
             plan_->rule.uses_noise ? step_size * hyper()[1] * most_normal : 0, !plan_->rule.field_count};
@@ -456,9 +462,13 @@ Status LearnerOf<T>::step_within(const Input<T>& x, const Target<T>& y, double* 
   const Scratch& last = scratch_.back();
   for (int i = 0; i < last.units; i += kLanes<T>) std::memcpy(output_ + i, last.out + i, 64);
   *loss = result.loss;
+  const bool watched = gauges_ && gauges_->watches(steps());
+  if (watched) gauges_->before_update(steps(), rows_rest());
   learn();
   if (unclipped_ && clips_in_update()) clip_weights();  // those of silent rows, too
   for (auto [op, in] : followers_) op->learned(in);
+  if (watched) gauges_->after_update();
+  if (gauges_) gauges_->observe(steps());
   ++*block_->at<uint64_t>(plan_->updates);
   ++*block_->at<uint64_t>(plan_->steps);
   if (!plan_->spec.plasticity.empty()) plasticity();

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "learner/gauges.h"
 #include "learner/operation.h"
 #include "learner/plan.h"
 #include "learner/stateful.h"
@@ -56,6 +57,11 @@ class Learner : public Stateful {
   virtual void regenerate(int hidden, int unit) = 0;
   virtual void reset_outputs(const std::vector<int>& units, bool draw) = 0;
 
+  // Gauges begin empty; throws std::invalid_argument, and nothing changed, where a setting is not allowed.
+  virtual void start_gauges(const GaugeSettings& settings) = 0;
+  virtual void stop_gauges() = 0;
+  virtual const Gauges* gauges() const = 0;  // or null
+
  protected:
   Learner(std::shared_ptr<const Plan> plan);
   std::shared_ptr<const Plan> plan_;
@@ -101,6 +107,9 @@ class LearnerOf : public Learner {
   std::vector<uint64_t> ages(int hidden) const override;
   void regenerate(int hidden, int unit) override;
   void reset_outputs(const std::vector<int>& units, bool draw) override;
+  void start_gauges(const GaugeSettings& settings) override;
+  void stop_gauges() override { gauges_.reset(); }
+  const Gauges* gauges() const override { return gauges_.get(); }
 
  private:
   // Scratch of one boundary. `values[0]` is the pre-activation (or input), then each operation's result.
@@ -246,6 +255,7 @@ class LearnerOf : public Learner {
   void refresh();
   void prepare();
   uint64_t fingerprint() const;
+  bool rows_rest() const;
 
   void plasticity();
   void continual_backprop(const MethodInfo& method);
@@ -300,6 +310,7 @@ class LearnerOf : public Learner {
   int minibatch_ = 0;                                  // examples, within step_minibatch,
   std::vector<std::vector<T>> minibatch_activations_;  // and what the hidden units did in each
   bool unclipped_ = true;                              // weights that no update visits may exceed their bound
+  std::unique_ptr<GaugesOf<T>> gauges_;                // or none
 };
 
 }  // namespace streamdl

@@ -85,7 +85,7 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
   }
   const int inputs = plan_->boundaries.front().units, outputs = plan_->boundaries.back().sent;
   std::vector<std::vector<T>> op_sums;
-  minibatch_activations_.assign(plan_->hidden.size(), {});
+  minibatch_activations_.assign(gauges_ ? (size_t)layers - 1 : plan_->hidden.size(), {});
   std::vector<std::vector<T>>& activations = minibatch_activations_;
   visit_op_gradients([&](T*, size_t count) { op_sums.emplace_back(count, T(0)); });
   double total = 0;
@@ -167,6 +167,8 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
     for (size_t i = 0; i < count; ++i) gradients_[l][i] *= share;
     for (size_t i = 0; plan_->rule.uses_sensitivity && i < count; ++i) sensitivities_[l][i] *= share;
   }
+  const bool watched = gauges_ && gauges_->watches(steps());
+  if (watched) gauges_->before_update(steps(), false);
   keep_first_values();
   tick();
   begin_update();
@@ -176,14 +178,22 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
   measuring_ = false;
   if (!before || conclude()) step_vectors();
   if (plan_->rule.sums.count && !before) conclude();
+  if (watched) gauges_->after_update();
   measure_bounds();
   for (Scratch& s : scratch_) s.sums_stale = true;
+  for (int e = 0; gauges_ && e < n; ++e) {
+    for (int h = 0; h + 1 < layers; ++h) {
+      const int units = scratch_[h + 1].units;
+      std::memcpy(value(h + 1), activations[h].data() + (size_t)e * units, sizeof(T) * units);
+    }
+    gauges_->observe(steps() + e);
+  }
   ++*block_->at<uint64_t>(plan_->updates);
   *block_->at<uint64_t>(plan_->steps) += (uint64_t)n;
   if (const MethodInfo* method = plan_->method(Method::ContinualBackprop)) {
     const bool centred = scratch_[1].worth.mean_activation;
     const double decay = hyper()[method->hyper + base::ContinualBackprop::decay];
-    for (size_t i = 0; i < activations.size(); ++i) {
+    for (size_t i = 0; i < plan_->hidden.size(); ++i) {
       Scratch& s = scratch_[i + 1];
       const int units = plan_->dense[i].outputs;
       if (plan_->incoming_sums) rebuild_incoming((int)i);

@@ -107,6 +107,7 @@ void LearnerOf<T>::renew(int hidden, int unit, const double* given) {
   if (cached) scratch_[hidden].sums_stale = scratch_[hidden + 1].sums_stale = true;
   unclipped_ = true;
   if (u) forget(hidden, unit);
+  if (gauges_) gauges_->forget(hidden, unit);
 }
 
 // What methods keep about a unit returns to its value at birth.

@@ -87,6 +87,7 @@ const Kernels<T>& table() {
        &elementwise_loss<Huber, T>},
       &perturb<T>, &uniforms,
       {STREAMDL_UTILITIES(STREAMDL_UTILITY)},
+      &mark_active<T>,
       rules,
       &td_kernels<T>,
   };

@@ -232,4 +232,21 @@ void utility(const UtilityArgs<T>& args) {
   if constexpr (U::centred) clear_padding(a.mean_activation, a.units);
 }
 
+//---------------------------------------------------------------------------- gauges
+
+template <class T>
+void mark_active(const T* h, int n, ptrdiff_t stride, uint64_t* positive, uint64_t* nonzero) {
+  using V = Lanes<T>;
+  for (int j = 0; j < n; j += 64, positive += stride) {
+    uint64_t above = 0, other = 0;
+    for (int k = 0; k < 64 && j + k < n; k += V::width) {
+      const V value = load(h + j + k);
+      above |= (uint64_t)to_bits(value > V(0)) << k;
+      if (nonzero) other |= (uint64_t)to_bits(value != V(0)) << k;
+    }
+    *positive = above;
+    if (nonzero) *nonzero = other, nonzero += stride;
+  }
+}
+
 STREAMDL_END

@@ -1,5 +1,5 @@
-// step() of every learner allocates nothing: counters stand before malloc, free, new and their kin,
-// over regenerations and rejected examples too. A planted allocation shows that they count.
+// step() of every learner, with gauges or without, allocates nothing: counters stand before malloc, free, new and their
+// kin, over regenerations and rejected examples too. A planted allocation shows that they count.
 //
 //   test_allocation [STEPS of each learner, 20000]
 #include <cmath>
@@ -220,6 +220,7 @@ void check_all(long long steps) {
           spec.layers.back().outputs = 1;
         }
         LearnerOf<T> learner(std::make_shared<const Plan>(spec));
+        if (learners % 2) learner.start_gauges({50, 1, 20});
         const long long seen = step_many(learner, steps, false, &rejected);
         allocating += seen != 0;
         if (seen != 0 && allocating <= 5)  // the first few say enough
