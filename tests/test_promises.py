@@ -178,9 +178,7 @@ def test_a_write_through_a_view_is_seen_by_the_next_step(case: Case, tmp_path: P
         before, old = learner.predict_many(seen), weights(learner)[name]
         learner.parameters[name][...] += np.linspace(-0.12, 0.15, old.size).reshape(old.shape)
         assert np.array_equal(unwritten.parameters[name], old), name
-        assert not np.array_equal(before, learner.predict_many(seen)), (
-            f"predict does not see {name}"
-        )
+        assert not np.array_equal(before, learner.predict_many(seen)), f"predict does not see {name}"
     twin = loaded_copy(learner, tmp_path / "written")
     clone = learner.clone()
     after_it = future(case, learner)

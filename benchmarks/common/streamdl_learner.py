@@ -10,7 +10,7 @@ from benchmarks.common.protocol import Competitor
 from benchmarks.common.workloads import Workload
 
 
-def learner(workload: Workload, rule: str = "sgd", threads: int = 1) -> Any:
+def learner(workload: Workload, rule: str = "sgd", threads: int = 1, gauges: bool = False) -> Any:
     """A learner with the workload's first weights; `rule` is a key of RULES."""
     make_optimizer, make_plasticity = RULES[rule]
     inputs, *hidden, outputs = workload.sizes
@@ -20,6 +20,7 @@ def learner(workload: Workload, rule: str = "sgd", threads: int = 1) -> Any:
         optimizer=make_optimizer(workload.step_size),
         plasticity=make_plasticity(),
         threads=threads,
+        gauges=gauges,
     )
     for index, (w, b) in enumerate(zip(workload.weights, workload.biases, strict=True)):
         made.parameters[f"{index}.weight"][...] = w
@@ -97,13 +98,15 @@ def one_by_one(workload: Workload, rule: str = "sgd", threads: int = 1) -> Compe
     return Competitor(call, list(zip(xs, targets, strict=True)), rule=CHECKED_AS.get(rule))
 
 
-def many(workload: Workload, rule: str = "sgd", threads: int = 1) -> Competitor:
+def many(
+    workload: Workload, rule: str = "sgd", threads: int = 1, gauges: bool = False
+) -> Competitor:
     """`step_many`, `workload.block` examples per call."""
     block = workload.block
     xs, ys = workload.examples
     starts = range(0, workload.count - block + 1, block)
     arguments = [(xs[i : i + block], ys[i : i + block]) for i in starts]
-    call = learner(workload, rule, threads).step_many
+    call = learner(workload, rule, threads, gauges).step_many
     return Competitor(call, arguments, block, rule=CHECKED_AS.get(rule))
 
 
