@@ -177,8 +177,17 @@ struct RuleKernels {
 // What a layer of units sends on.
 template <class T>
 struct Emitted {
-  int active;  // how many are not 0, where they were listed
+  int active;  // how many are not 0
   T largest;   // max |h|
+};
+
+// What a sparse input is like.
+template <class T>
+struct SparseSurvey {
+  bool ascending;  // its indices are features, each named once, in ascending order
+  bool finite;     // all of its numbers are,
+  bool active;     // and none is 0
+  T largest;       // max |x|
 };
 
 template <class T>
@@ -238,6 +247,12 @@ struct Kernels {
 
   // By Utility; the formulas are in rules/plasticity/continual_backprop.h.
   void (*utility[(int)Utility::count])(const UtilityArgs<T>&);
+
+  // Of `count` indices and values; where they ascend, `rows` gets the indices and `copy`, or null, the values.
+  SparseSurvey<T> (*survey_narrow)(const int32_t* indices, const T* values, size_t count, int features, int32_t* rows,
+                                   T* copy);
+  SparseSurvey<T> (*survey_wide)(const int64_t* indices, const T* values, size_t count, int features, int32_t* rows,
+                                 T* copy);
 
   // In the order of STREAMDL_OPTIMIZERS.
   const RuleKernels<T>* rules;

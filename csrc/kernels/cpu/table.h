@@ -4,6 +4,7 @@
 #include "kernels/cpu/by_output.h"
 #include "kernels/cpu/losses.h"
 #include "kernels/cpu/measure.h"
+#include "kernels/cpu/survey.h"
 #include "kernels/cpu/td.h"
 #include "kernels/cpu/units.h"
 #include "kernels/cpu/update.h"
@@ -87,6 +88,7 @@ const Kernels<T>& table() {
        &elementwise_loss<Huber, T>},
       &perturb<T>, &uniforms,
       {STREAMDL_UTILITIES(STREAMDL_UTILITY)},
+      &survey<int32_t, T>, &survey<int64_t, T>,
       rules,
       &td_kernels<T>,
   };

@@ -31,7 +31,8 @@ bool emit(const T* a, T* h, int n, int32_t* active, Emitted<T>* emitted) {
     if (!A::keeps_zero && !whole) out = keep_first(out, n - j);
     most = max(abs(out), most);
     store(h + j, out);
-    if (active) count += store_positions<T>(out != V(0), j, active + count);
+    const auto on = out != V(0);
+    count += active ? store_positions<T>(on, j, active + count) : __builtin_popcount(to_bits(on));
   }
   if (active)
     for (int k = 0; k < kRowsBehind; ++k) active[count + k] = spare_row(n);
