@@ -112,6 +112,6 @@ class Linear:
 
 
 def workload_of(name: str) -> Linear:
-    """"W7s" and "W7d" are IDBD on sparse and on dense inputs, "W7s-sgd" another rule."""
+    """ "W7s" and "W7d" are IDBD on sparse and on dense inputs, "W7s-sgd" another rule."""
     kind, _, rule = name.partition("-")
     return Linear(rule or "idbd", kind == "W7s")

@@ -29,15 +29,16 @@ template <class T>
       break;
     }
     case Status::index_out_of_range:
-      text = "x" + prefix + "[0] (indices): expected 0 to " + std::to_string(p.inputs - 1) + ", got " +
-             index_at(x, bad);
+      text =
+          "x" + prefix + "[0] (indices): expected 0 to " + std::to_string(p.inputs - 1) + ", got " + index_at(x, bad);
       break;
     case Status::index_twice:
       text = "x" + prefix + "[0] (indices): expected every index once, got " + index_at(x, bad) + " twice";
       break;
     case Status::target_not_finite: {
       const int at = first(y.values, p.outputs);
-      text = "y" + prefix + "[" + std::to_string(at) + "]: expected a finite number, got " + std::to_string(y.values[at]);
+      text =
+          "y" + prefix + "[" + std::to_string(at) + "]: expected a finite number, got " + std::to_string(y.values[at]);
       break;
     }
     case Status::label_out_of_range:
@@ -189,8 +190,7 @@ nb::object step_many_as(PyLearner& p, nb::handle xs_in, nb::handle ys_in, bool w
     }
     if (PyErr_CheckSignals() != 0) throw nb::python_error();
   }
-  if (status != Status::ok)
-    reject<T>(p, status, xs[i], target, ("s[" + std::to_string(i) + "]").c_str());
+  if (status != Status::ok) reject<T>(p, status, xs[i], target, ("s[" + std::to_string(i) + "]").c_str());
   return want_outputs ? nb::object(nb::make_tuple(result, predictions)) : result;
 }
 
@@ -258,8 +258,7 @@ nb::object predict_many_as(PyLearner& p, nb::handle xs_in, bool hidden) {
                     sizeof(T) * plan.boundaries[h + 1].sent);
     }
   }
-  if (status != Status::ok)
-    reject<T>(p, status, xs[i], {}, ("s[" + std::to_string(i) + "]").c_str());
+  if (status != Status::ok) reject<T>(p, status, xs[i], {}, ("s[" + std::to_string(i) + "]").c_str());
   return hidden ? nb::object(layers) : result;
 }
 

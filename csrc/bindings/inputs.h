@@ -89,8 +89,8 @@ class ManyInputs {
       if (columns != width)
         throw nb::value_error(
             (name + ": expected " + std::to_string(width) + " columns, got " + std::to_string(columns)).c_str());
-      return read_rows(rows.attr("indptr"), rows.attr("indices"), rows.attr("data"), name + ".indptr", name + ".indices",
-                       name + ".data");
+      return read_rows(rows.attr("indptr"), rows.attr("indices"), rows.attr("data"), name + ".indptr",
+                       name + ".indices", name + ".data");
     }
     return values_.read_many(o, width, name.c_str());
   }

@@ -58,7 +58,8 @@ template <class T>
              std::to_string(x.values[bad]));
     case TDStatus::index_out_of_range:
       refuse(name + "[0] (indices): expected 0 to " + std::to_string(p.features - 1) + ", got " + index_at(x, bad));
-    case TDStatus::index_twice: refuse(name + "[0] (indices): expected every index once, got " + index_at(x, bad) + " twice");
+    case TDStatus::index_twice:
+      refuse(name + "[0] (indices): expected every index once, got " + index_at(x, bad) + " twice");
     case TDStatus::reward_not_finite:
       refuse("reward" + where + ": expected a finite number, got " + std::to_string(reward));
     case TDStatus::not_started: refuse("end: expected a step of the episode before its end, got none");

@@ -98,6 +98,7 @@ struct UpdateArgs {
   int inputs;                              // by output: the length of a vector of weights,
   ptrdiff_t output_stride;                 // the distance to the next,
   bool rests;                              // and whether silent rows stay as they are
+  bool propagates;                         // by output, when measuring: whether input_delta is asked for
   T limit;                                 // rules with fields: a bound that no |w| is above before the pass
   T largest;                               // in and out: the largest |w| seen above it
   uint64_t cancelled;                      // in and out: updates cancelled because a field would not be finite

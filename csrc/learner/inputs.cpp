@@ -46,19 +46,14 @@ template <class T>
 void LearnerOf<T>::prepare_inputs() {
   const Boundary& b = plan_->boundaries[0];
   const int blocks = b.padded / kLanes<T>, words = BlockSet::words_of(blocks);
-  auto room = [&](auto* none, size_t count) {
-    using U = std::remove_pointer_t<decltype(none)>;
-    memory_.push_back(std::make_unique<Block>(count * sizeof(U) + kAlignment));
-    return memory_.back()->template at<U>(0);
-  };
-  inputs_.named = {room((uint64_t*)nullptr, words), room((uint64_t*)nullptr, BlockSet::words_of(words)), blocks};
-  inputs_.lanes = room((uint16_t*)nullptr, blocks);
-  inputs_.blocks = room((int32_t*)nullptr, blocks);
+  inputs_.named = {memory_.allocate<uint64_t>(words), memory_.allocate<uint64_t>(BlockSet::words_of(words)), blocks};
+  inputs_.lanes = memory_.allocate<uint16_t>(blocks);
+  inputs_.blocks = memory_.allocate<int32_t>(blocks);
   inputs_.few = plan_->dense[0].by_output ? blocks : 0;
   if (!inputs_.few) return;
   const int most = padded<T>(inputs_.few);
   inputs_.values = allocate(most);
-  inputs_.weights = allocate((size_t)(most + kLanes<T>) * (1 + plan_->rule.field_count));
+  inputs_.weights = allocate((size_t)(most + kLanes<T>)*(1 + plan_->rule.field_count));
 }
 
 //---------------------------------------------------------------------------- taking in
@@ -78,7 +73,8 @@ Status LearnerOf<T>::load_dense(const T* x, bool learns) {
   inputs_.full = true;
   bool finite;
   if (s.values.size() > 1) {
-    finite = kernels_.emit[(int)Activation::linear](x, s.values[0], s.units, nullptr, &s.emitted);
+    const int units = plan_->boundaries[0].units;
+    finite = kernels_.emit[(int)Activation::linear](x, s.values[0], units, nullptr, &s.emitted);
   } else if (!calls_[0].gathers) {
     finite = emit(s, x);
   } else {  // only a few rows are worth a list; there are mostly as many as before
@@ -137,13 +133,14 @@ template <class T>
 template <class I>
 Status LearnerOf<T>::load_sparse(const I* indices, const T* values, size_t count, bool learns) {
   Scratch& s = scratch_[0];
+  const int units = plan_->boundaries[0].units;
   take_back();
   int32_t* const rows = s.active;
   const bool alone = calls_[0].gathers && count <= (size_t)inputs_.few;  // nobody reads the dense input
   T* const copy = alone ? inputs_.values : nullptr;
   SparseSurvey<T> seen;
-  if constexpr (sizeof(I) == 8) seen = kernels_.survey_wide(indices, values, count, s.units, rows, copy);
-  else seen = kernels_.survey_narrow(indices, values, count, s.units, rows, copy);
+  if constexpr (sizeof(I) == 8) seen = kernels_.survey_wide(indices, values, count, units, rows, copy);
+  else seen = kernels_.survey_narrow(indices, values, count, units, rows, copy);
   if (!seen.ascending) {
     const Status status = put_in_order(indices, count);
     if (status != Status::ok) return status;
@@ -156,7 +153,7 @@ Status LearnerOf<T>::load_sparse(const I* indices, const T* values, size_t count
   if (s.values.size() > 1) {
     for (size_t i = 0; i < count; ++i) x[indices[i]] = values[i];
     inputs_.full = true;
-    kernels_.emit[(int)Activation::linear](x, x, s.units, nullptr, &s.emitted);
+    kernels_.emit[(int)Activation::linear](x, x, units, nullptr, &s.emitted);
     return Status::ok;
   }
   int n = (int)count;
@@ -196,12 +193,11 @@ void LearnerOf<T>::gather(bool inputs, bool fields) {
   const Dense& d = plan_->dense[0];
   const Scratch& s = scratch_[0];
   Call& c = calls_[0];
-  const int n = s.count, columns = std::max(padded<T>(n), kLanes<T>), behind = n / kLanes<T> * kLanes<T>;
+  const int n = s.count, end = padded<T>(n), columns = end + kLanes<T>;  // the bias is the last vector
   const int count = fields ? 1 + plan_->rule.field_count : 1;
   T* const weights = inputs_.weights;
-  if (behind < columns)
-    for (int f = 0; f < count; ++f) std::memset(weights + f * columns + behind, 0, kAlignment);
-  for (int i = n; i < columns; ++i) inputs_.values[i] = T(0);
+  for (int f = 0; n < end && f < count; ++f) std::memset(weights + f * columns + end - kLanes<T>, 0, kAlignment);
+  for (int i = n; i < end; ++i) inputs_.values[i] = T(0);
   for (int i = 0; inputs && i < n; ++i) inputs_.values[i] = s.out[s.active[i]];
   each_group(count, [&]<int kColumns>(int f) {
     gather_columns<kColumns>(vector(d, 0) + f * (ptrdiff_t)d.columns, d.columns, s.active, n, weights + f * columns,
@@ -213,7 +209,7 @@ void LearnerOf<T>::gather(bool inputs, bool fields) {
   c.forward.inputs = c.update.inputs = n;
   c.update.columns = columns;
   c.update.rows = c.rows = s.all;
-  c.update.bias = c.bias = d.has_bias ? weights + (size_t)columns * (1 + plan_->rule.field_count) : nullptr;
+  c.update.bias = c.bias = d.has_bias ? weights + end : nullptr;
   for (int f = 0; c.bias && f < count; ++f)
     std::memcpy(c.bias + f * columns, bias(d) + f * (ptrdiff_t)d.columns, kAlignment);
 }

@@ -334,8 +334,8 @@ void LearnerOf<T>::prepare() {
     a.inputs = d.inputs;
     a.output_stride = (ptrdiff_t)d.output_stride;
     a.rests = call.resting;
-    call.gathers = l == 0 && d.by_output && call.resting && !d.anchor &&
-                   (!plan_->rule.sums.count || sums_units());
+    a.propagates = call.propagates;
+    call.gathers = l == 0 && d.by_output && call.resting && !d.anchor && (!plan_->rule.sums.count || sums_units());
     if (l == 0) inputs_.gathered = false;
   }
 }

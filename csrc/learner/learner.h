@@ -154,15 +154,15 @@ class LearnerOf : public Learner {
 
   // What is known of the input beside the scratch of its boundary; see inputs.cpp.
   struct Inputs {
-    int placed = 0;    // how many of the listed rows have their number in the dense input; all else is 0 there,
-    bool full = false; // unless it was given dense
-    BlockSet named;    // blocks of features that an input in no order names,
-    uint16_t* lanes;   // the features that it names in each; 0 between calls,
-    int32_t* blocks;   // and room for a list of them
-    int few;           // with so many active rows or fewer, they are gathered
+    int placed = 0;     // how many of the listed rows have their number in the dense input; all else is 0 there,
+    bool full = false;  // unless it was given dense
+    BlockSet named;     // blocks of features that an input in no order names,
+    uint16_t* lanes;    // the features that it names in each; 0 between calls,
+    int32_t* blocks;    // and room for a list of them
+    int few;            // with so many active rows or fewer, they are gathered
     bool gathered = false;
-    T* values;         // (rows) the inputs of the gathered rows,
-    T* weights;        // (rows) [w | field 0 | ...] of theirs, then of the bias
+    T* values;   // (rows) the inputs of the gathered rows,
+    T* weights;  // [w | field 0 | ...] of theirs, each with that of the bias behind
   };
 
   // How far one update can take a weight: to decay |w| + moves |g| + noise. Rules with fields say how far they move.
