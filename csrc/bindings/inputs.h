@@ -1,4 +1,4 @@
-// What Python gives as inputs: an array or (indices, values) for one; for many, an array or the rows of a sparse matrix.
+// What Python gives as inputs: an array or (indices, values) for one; an array or rows of a sparse matrix for many.
 #pragma once
 
 #include <string>

@@ -29,7 +29,7 @@ PyLearner::PyLearner(const nb::dict& spec, const Checkpoint* checkpoint) {
   small = plan->bytes <= kSmall;
   const Dense& first = plan->dense[0];
   const size_t weight = (twice ? sizeof(double) : sizeof(float)) * (1 + plan->rule.field_count);
-  const size_t layer = weight * first.columns * first.vectors, row = layer / plan->spec.inputs;
+  const size_t layer = weight * first.columns * first.vectors, row = layer / first.inputs;
   few = plan->rule.silent_rows_rest && plan->bytes - layer <= kSmall ? kSmall / row : 0;
   if (!checkpoint) return;
   copy_state(*learner, *checkpoint);

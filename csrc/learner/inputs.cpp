@@ -1,7 +1,7 @@
-// What a learner takes in. A sparse input costs what its active features cost, however many there are: the numbers of
-// the last one are taken back one by one, and of a single output's weights only the active ones are visited. They are
-// gathered, with their fields and the bias, into a small layer on which the same kernels work, and put back. Which
-// kernels run, and in which order numbers are added, follows from the active features alone, not from how they were given.
+// What a learner takes in. A sparse input costs what its active features cost, however many others there are: the
+// numbers of the last one are taken back one by one, and of a single output's weights only the active ones are visited.
+// They are gathered, with their fields and the bias, into a small layer on which the same kernels work, and put back.
+// In which order numbers are added follows from which features are active, not from how they were given.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -187,7 +187,8 @@ void LearnerOf<T>::visit_whole() {
   c.update.rows = c.rows = s.active;
 }
 
-// Gathers the weights of the listed rows, with what an update needs beside them, and, unless that is done, their inputs.
+// Gathers the weights of the listed rows; where asked for, also their inputs from the dense one, and all that an update
+// needs beside them.
 template <class T>
 void LearnerOf<T>::gather(bool inputs, bool fields) {
   const Dense& d = plan_->dense[0];

@@ -95,7 +95,8 @@ STREAMDL_HD V exp(V x) {
   return exp_inside(x);
 }
 
-// e^(c y) for |y| <= 1, or NaN. Where c, the same for all lanes, is small, nothing is to be reduced: the same bits for less.
+// e^(c y) for |y| <= 1, or NaN. Where c, the same in all lanes, is small, nothing is to be reduced: the bits are those of
+// exp, for less.
 template <class V>
 STREAMDL_HD V exp_within(V c, V y) {
   if (all(abs(c) <= V(0.34f))) [[likely]]
