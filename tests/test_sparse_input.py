@@ -119,6 +119,26 @@ def test_a_schedule_of_decay_changes_nothing_of_that(optimizer: str) -> None:
         assert dense.state_hash() == pairs.state_hash(), f"step {i}"
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "idbd", "autostep_bounded", "adam"])
+def test_a_dense_input_may_be_a_view_of_what_it_changes(optimizer: str) -> None:
+    """A dense input is read where it lies, unless the update writes there; it may go afterwards."""
+    learner = build("without_bias", optimizer, "float32")
+    twin, random = learner.clone(), np.random.default_rng(3)
+    n = inputs_of("without_bias")
+    for i in range(60):
+        fields = [name for name in learner.state if name.startswith("0.weight")]
+        if i % 3:
+            x = random.normal(size=n + 1).astype(np.float32)[1:]  # aligned to its numbers alone
+            copy = x.copy()
+        else:
+            x = learner.state[fields[i % len(fields)]][:, 0]
+            copy = np.array(twin.state[fields[i % len(fields)]][:, 0])
+        assert learner.step(x, 0.5) == twin.step(copy.tolist(), 0.5), f"step {i}"
+        x = copy = None
+        assert learner.step(([3, 9], [1.0, 2.0]), 0.5) == twin.step(([9, 3], [2.0, 1.0]), 0.5)
+        assert learner.state_hash() == twin.state_hash(), f"step {i}"
+
+
 # ---------------------------------------------------------------------------- sparse matrices
 
 

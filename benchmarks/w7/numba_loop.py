@@ -177,8 +177,10 @@ def build(variant: str, name: str) -> Competitor:
     a, theta = np.full(n, work.step_size, np.float32), np.float32(work.meta_step_size)
     indices, values = work.inputs_and_one
     targets = list(work.targets)
-    inputs = list(zip(indices, values, strict=True)) if work.sparse else [(x,) for x in values]
-    arguments = list(zip(inputs, targets, strict=True))
+    inputs: list[Any] = (
+        list(zip(indices, values, strict=True)) if work.sparse else [(x,) for x in values]
+    )
+    arguments: list[tuple[Any, Any]] = list(zip(inputs, targets, strict=True))
     state: list[Any]
     if work.rule == "tidbd":
         size = indices.shape[1]
@@ -200,25 +202,32 @@ def build(variant: str, name: str) -> Competitor:
 
     step_size = np.float32(work.step_size)
     v0, v1, v2, v3 = (closed_over(array) for array in state[:4])
+    closed: Any
     if work.rule == "tidbd":
         v4, v5, v6, v7 = (closed_over(array) for array in state[4:])
 
         @njit
-        def closed(j: Any, x: Any, y: Any) -> Any:
-            return learn(j, x, y, theta, v0(), v1(), v2(), v3(), v4(), v5(), v6(), v7())
+        def closed_tidbd(x: Any, y: Any) -> Any:
+            return learn(x[0], x[1], y, theta, v0(), v1(), v2(), v3(), v4(), v5(), v6(), v7())
+
+        closed = closed_tidbd
     elif work.sparse:
 
         @njit
-        def closed(j: Any, x: Any, y: Any) -> Any:
-            return learn(j, x, y, theta, v0(), v1(), v2(), v3(), step_size)
+        def closed_sparse(x: Any, y: Any) -> Any:
+            return learn(x[0], x[1], y, theta, v0(), v1(), v2(), v3(), step_size)
+
+        closed = closed_sparse
     else:
 
         @njit
-        def closed(x: Any, y: Any) -> Any:
+        def closed_dense(x: Any, y: Any) -> Any:
             return learn(x, y, theta, v0(), v1(), v2(), v3(), step_size)
+
+        closed = closed_dense
+        arguments = list(zip(values, targets, strict=True))
 
     # `finish` keeps the arrays alive: the compiled code knows only their addresses.
     return Competitor(
-        lambda x, y: closed(*x, y), arguments, rule=None, expected=work.expected,
-        finish=lambda kept=state: None,
-    )  # fmt: skip
+        closed, arguments, rule=None, expected=work.expected, finish=lambda kept=state: None
+    )

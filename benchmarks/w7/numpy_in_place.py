@@ -128,7 +128,9 @@ def build(variant: str, name: str) -> Competitor:
     targets = work.targets.tolist()
     if sparse:
         arguments: list[Any] = list(zip(zip(indices, values, strict=True), targets, strict=True))
-        return Competitor(lambda x, y: call(*x, y), arguments, rule=None, expected=work.expected)
+        return Competitor(
+            lambda x, y: call(x[0], x[1], y), arguments, rule=None, expected=work.expected
+        )
     return Competitor(
         lambda x, y: call(None, x, y), list(zip(values, targets, strict=True)),
         rule=None, expected=work.expected,

@@ -48,6 +48,6 @@ def build(variant: str, name: str) -> Competitor:
     indices, values = (torch.from_numpy(array) for array in work.inputs_and_one)
     inputs = zip(indices, values, strict=True) if sparse else [(None, x) for x in values]
     return Competitor(
-        lambda x, y: call(*x, y), list(zip(inputs, work.targets.tolist(), strict=True)),
+        lambda x, y: call(x[0], x[1], y), list(zip(inputs, work.targets.tolist(), strict=True)),
         rule=None, expected=work.expected,
     )  # fmt: skip

@@ -59,7 +59,8 @@ class Linear:
         weights = rng.standard_normal(FEATURES) / np.sqrt(values.shape[1])
         if self.rule in OF_REWARDS:
             return rng.standard_normal(self.count).astype(np.float32)
-        return np.tanh((weights[indices] * values).sum(axis=1)).astype(np.float32)
+        outputs: Array = np.tanh((weights[indices] * values).sum(axis=1))
+        return outputs.astype(np.float32)
 
     @cached_property
     def inputs_and_one(self) -> tuple[Array, Array]:

@@ -217,6 +217,8 @@ struct Kernels {
   // gradient += x * delta, one row.
   void (*accumulate)(T* gradient, T x, const T* delta, int columns);
 
+  // What n numbers are like, in whole vectors; false where one is not finite.
+  bool (*look)(const T* in, int n, Emitted<T>* seen);
   // h = value(a) of n units, with zeros behind them. `a` needs no padding and may be h itself. Where `active` is
   // given, it gets the ascending indices of the h that are not 0, and the spare row behind; it has room for 16 more.
   // False where one a is not finite.

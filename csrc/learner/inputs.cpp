@@ -61,7 +61,7 @@ void LearnerOf<T>::prepare_inputs() {
 template <class T>
 Status LearnerOf<T>::load(const Input<T>& x, bool learns) {
   if (!prepared_) prepare();
-  if (inputs_.gathered) visit_whole();
+  if (inputs_.gathered || inputs_.borrowed) visit_whole();
   if (!x.indices) return load_dense(x.values, learns);
   return x.wide ? load_sparse(static_cast<const int64_t*>(x.indices), x.values, x.count, learns)
                 : load_sparse(static_cast<const int32_t*>(x.indices), x.values, x.count, learns);
@@ -70,23 +70,39 @@ Status LearnerOf<T>::load(const Input<T>& x, bool learns) {
 template <class T>
 Status LearnerOf<T>::load_dense(const T* x, bool learns) {
   Scratch& s = scratch_[0];
-  inputs_.full = true;
+  const int units = plan_->boundaries[0].units, few = inputs_.few;
   bool finite;
   if (s.values.size() > 1) {
-    const int units = plan_->boundaries[0].units;
+    inputs_.full = true;
     finite = kernels_.emit[(int)Activation::linear](x, s.values[0], units, nullptr, &s.emitted);
   } else if (!calls_[0].gathers) {
+    inputs_.full = true;
     finite = emit(s, x);
-  } else {  // only a few rows are worth a list; there are mostly as many as before
-    const bool list = s.count <= inputs_.few;
-    finite = s.emit(x, s.out, s.units, list ? s.active : nullptr, &s.emitted);
+  } else if (s.count <= few) {  // there are mostly as many active rows as before
+    inputs_.full = true;
+    finite = emit(s, x);
+    if (finite && s.count <= few) gather(true, learns);
+  } else {  // and more are not worth a list, nor, where that can be, a copy
+    inputs_.borrowed = learns && can_borrow(x);
+    inputs_.full |= !inputs_.borrowed;
+    finite = inputs_.borrowed ? kernels_.look(x, units, &s.emitted) : s.emit(x, s.out, units, nullptr, &s.emitted);
     s.count = s.emitted.active;
-    if (finite && s.count <= inputs_.few) {
-      if (!list) emit(s, s.out);
+    if (finite && s.count <= few) {
+      inputs_.full = true;
+      emit(s, x);
       gather(true, learns);
+    } else if (inputs_.borrowed) {
+      calls_[0].forward.x = calls_[0].update.x = x;
     }
   }
   return finite ? Status::ok : Status::input_not_finite;
+}
+
+// Whether an update can read the numbers where they are: whole vectors that it does not write.
+template <class T>
+bool LearnerOf<T>::can_borrow(const T* x) const {
+  const auto* at = reinterpret_cast<const std::byte*>(x);
+  return scratch_[0].units % kLanes<T> == 0 && (at < block_->data() || at >= block_->data() + block_->size());
 }
 
 // The dense input is 0 again.
@@ -178,7 +194,7 @@ void LearnerOf<T>::visit_whole() {
   const Dense& d = plan_->dense[0];
   const Scratch& s = scratch_[0];
   Call& c = calls_[0];
-  inputs_.gathered = false;
+  inputs_.gathered = inputs_.borrowed = false;
   c.forward.weights = c.update.weights = vector(d, 0);
   c.forward.x = c.update.x = s.out;
   c.forward.inputs = c.update.inputs = d.inputs;

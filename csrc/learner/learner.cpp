@@ -336,7 +336,7 @@ void LearnerOf<T>::prepare() {
     a.rests = call.resting;
     a.propagates = call.propagates;
     call.gathers = l == 0 && d.by_output && call.resting && !d.anchor && (!plan_->rule.sums.count || sums_units());
-    if (l == 0) inputs_.gathered = false;
+    if (l == 0) inputs_.gathered = inputs_.borrowed = false;
   }
 }
 

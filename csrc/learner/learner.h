@@ -161,8 +161,9 @@ class LearnerOf : public Learner {
     int32_t* blocks;    // and room for a list of them
     int few;            // with so many active rows or fewer, they are gathered
     bool gathered = false;
-    T* values;   // (rows) the inputs of the gathered rows,
-    T* weights;  // [w | field 0 | ...] of theirs, each with that of the bias behind
+    bool borrowed = false;  // the dense input is read where the caller has it
+    T* values;              // (rows) the inputs of the gathered rows,
+    T* weights;             // [w | field 0 | ...] of theirs, each with that of the bias behind
   };
 
   // How far one update can take a weight: to decay |w| + moves |g| + noise. Rules with fields say how far they move.
@@ -210,6 +211,7 @@ class LearnerOf : public Learner {
   Status load_dense(const T* x, bool learns);
   template <class I> Status load_sparse(const I* indices, const T* values, size_t count, bool learns);
   template <class I> Status put_in_order(const I* indices, size_t count);
+  bool can_borrow(const T* x) const;
   void take_back();
   void gather(bool inputs, bool fields);
   void visit_whole();

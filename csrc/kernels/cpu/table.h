@@ -81,6 +81,7 @@ const Kernels<T>& table() {
   static constexpr Kernels<T> kernels = {
       &all_finite<T>, &largest<T>,
       &forward<T>, &forward_by_output<T>, &backward<T>, &backward_by_output<T>, &absolute_sum<T>, &accumulate<T>,
+      &look<T>,
       {STREAMDL_ACTIVATIONS(STREAMDL_VALUE)},
       {STREAMDL_ACTIVATIONS(STREAMDL_SLOPE)},
       &normalize<T>, &normalize_back<T>, &affine<T>, &drop<T>, &multiply<T>,
