@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,7 @@ def test_a_schedule_of_decay_changes_nothing_of_that(optimizer: str) -> None:
         assert dense.state_hash() == pairs.state_hash(), f"step {i}"
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "idbd", "autostep_bounded", "adam"])
+@pytest.mark.parametrize("optimizer", ["sgd", "idbd", "autostep", "adam"])
 def test_a_dense_input_may_be_a_view_of_what_it_changes(optimizer: str) -> None:
     """A dense input is read where it lies, unless the update writes there; it may go afterwards."""
     learner = build("without_bias", optimizer, "float32")
@@ -134,8 +135,9 @@ def test_a_dense_input_may_be_a_view_of_what_it_changes(optimizer: str) -> None:
             x = learner.state[fields[i % len(fields)]][:, 0]
             copy = np.array(twin.state[fields[i % len(fields)]][:, 0])
         assert learner.step(x, 0.5) == twin.step(copy.tolist(), 0.5), f"step {i}"
-        x = copy = None
-        assert learner.step(([3, 9], [1.0, 2.0]), 0.5) == twin.step(([9, 3], [2.0, 1.0]), 0.5)
+        del x, copy
+        if i % 5 == 4:
+            assert learner.step(([3, 9], [1.0, 2.0]), 0.5) == twin.step(([9, 3], [2.0, 1.0]), 0.5)
         assert learner.state_hash() == twin.state_hash(), f"step {i}"
 
 
@@ -235,12 +237,28 @@ def test_features_that_are_not_active_are_neither_read_nor_written(
     assert not np.array_equal(other.state["0.weight"][active], before["0.weight"][active])
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "idbd", "autostep"])
+def test_nothing_is_left_of_an_example_that_was_larger(optimizer: str) -> None:
+    """In length and in size: a copy, which has not seen it, goes on alike."""
+    learner = build("linear", optimizer, "float32")
+    learner.step((np.arange(5), np.ones(5)), 1.0)
+    learner.step((np.arange(16), np.where(np.arange(16) < 12, 1e-3, 1e20)), 0.5)
+    twin = learner.clone()
+    cancelled = learner.cancelled
+    for i in range(30):
+        pair = (np.arange(i % 12), np.full(i % 12, 0.1))
+        assert learner.step(pair, 0.1 * i) == twin.step(pair, 0.1 * i), f"step {i}"
+    assert learner.cancelled - cancelled == twin.cancelled
+    assert learner.state_hash() == twin.state_hash()
+
+
 def test_a_million_steps_on_millions_of_features_end() -> None:
-    """Each costs what its two active features cost; a pass over all of them would take hours."""
+    """Each costs what its two active features cost; even a pass over all of them every 64 steps, to
+    measure bounds, would take a minute."""
     n = 3_000_000
     learner = sdl.Learner(
-        sdl.Network([sdl.nn.Linear(1, init="zeros")], inputs=n), "squared_error",
-        sdl.optim.IDBD(step_size=0.05, meta_step_size=0.01),
+        sdl.Network([sdl.nn.Linear(1, bias=False, init="zeros")], inputs=n), "squared_error",
+        sdl.optim.IDBD(step_size=0.05, meta_step_size=0.1),
     )  # fmt: skip
     steps = 1_000_000
     random = np.random.default_rng(0)
@@ -248,7 +266,9 @@ def test_a_million_steps_on_millions_of_features_end() -> None:
     indices = np.hstack([first, first + 1 + random.integers(n // 2 - 1, size=(steps, 1))])
     indices[::2] = [7, n - 7]
     rows = np.arange(0, 2 * steps + 1, 2), indices.ravel(), np.ones(2 * steps, np.float32)
+    began = time.process_time()
     losses = learner.step_many(rows, np.full((steps, 1), 3.0))
+    assert time.process_time() - began < 20
     assert losses[-1000::2].max() < 1e-6
     assert np.count_nonzero(learner.state["0.weight"]) > n // 4
 
