@@ -27,8 +27,10 @@ class Competitor:
     arguments: Sequence[tuple[Any, Any]]  # the pairs in order; the worker cycles through them
     examples_per_call: int = 1
     finish: Callable[[], None] = nothing  # waits for work that a call may have queued
-    # The rule that `benchmarks.common.reference` replays to check the losses; None: not checked.
+    # The rule that `benchmarks.common.reference` replays to check the losses; None: not checked,
+    # unless `expected` gives what the first so many examples must return.
     rule: str | None = "sgd"
+    expected: Callable[[int], Any] | None = None
 
 
 @dataclass(frozen=True)

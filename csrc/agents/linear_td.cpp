@@ -84,7 +84,7 @@ TDStatus LinearTDOf<T>::scatter(const I* indices, const T* values, size_t count)
 }
 
 template <class T>
-TDStatus LinearTDOf<T>::load(const TDInput<T>& x) {
+TDStatus LinearTDOf<T>::load(const Input<T>& x) {
   TDStatus status = TDStatus::ok;
   if (!x.indices) {
     if (!kernels_.take(args_, x.values)) status = TDStatus::input_not_finite;
@@ -101,13 +101,13 @@ TDStatus LinearTDOf<T>::load(const TDInput<T>& x) {
 //---------------------------------------------------------------------------- stepping
 
 template <class T>
-TDStatus LinearTDOf<T>::step(const TDInput<T>& x, T reward, T* prediction) {
+TDStatus LinearTDOf<T>::step(const Input<T>& x, T reward, T* prediction) {
   const FloatingPoint environment;
   return step_within(x, reward, prediction);
 }
 
 template <class T>
-TDStatus LinearTDOf<T>::step_within(const TDInput<T>& x, T reward, T* prediction) {
+TDStatus LinearTDOf<T>::step_within(const Input<T>& x, T reward, T* prediction) {
   if (touched_) refresh();
   const TDStatus status = load(x);
   if (status != TDStatus::ok) return status;
@@ -140,7 +140,7 @@ TDStatus LinearTDOf<T>::end(T reward) {
 }
 
 template <class T>
-TDStatus LinearTDOf<T>::predict(const TDInput<T>& x, T* prediction) {
+TDStatus LinearTDOf<T>::predict(const Input<T>& x, T* prediction) {
   const FloatingPoint environment;
   const TDStatus status = load(x);
   if (status != TDStatus::ok) return status;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "agents/td_plan.h"
+#include "learner/input.h"
 #include "learner/stateful.h"
 
 namespace streamdl {
@@ -18,15 +19,6 @@ enum class TDStatus {
   reward_not_finite,
   not_started,  // the end of an episode that no step began
   overflow,     // a prediction, the error or a sum would not be finite
-};
-
-// One input: dense numbers, or `count` indices, of 32 or 64 bits in any order, and the values there.
-template <class T>
-struct TDInput {
-  const T* values;
-  const void* indices = nullptr;
-  bool wide = false;  // 64 bits
-  size_t count = 0;
 };
 
 class LinearTD : public Stateful {
@@ -57,12 +49,12 @@ class LinearTDOf : public LinearTD {
 
   // The reward arrived with x. Returns the prediction for x before the update. No allocation, lock, system call or
   // exception.
-  TDStatus step(const TDInput<T>& x, T reward, T* prediction);
+  TDStatus step(const Input<T>& x, T reward, T* prediction);
   // The same for a caller who holds a FloatingPoint.
-  TDStatus step_within(const TDInput<T>& x, T reward, T* prediction);
+  TDStatus step_within(const Input<T>& x, T reward, T* prediction);
   // Learns from the last reward of an episode, without a prediction for what follows.
   TDStatus end(T reward);
-  TDStatus predict(const TDInput<T>& x, T* prediction);
+  TDStatus predict(const Input<T>& x, T* prediction);
 
   void state_touched() override;
   void settle() override;
@@ -72,7 +64,7 @@ class LinearTDOf : public LinearTD {
  private:
   uint64_t& started() const { return *block_->at<uint64_t>(plan_->started); }
   template <class I> TDStatus scatter(const I* indices, const T* values, size_t count);
-  TDStatus load(const TDInput<T>& x);
+  TDStatus load(const Input<T>& x);
   void refresh();
   template <class U> U* allocate(size_t count);
 

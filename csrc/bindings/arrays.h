@@ -7,7 +7,6 @@
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
 #include <numpy/ndarraytypes.h>
 
-#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -103,9 +102,9 @@ struct Vector {
   static constexpr char code = sizeof(T) == 4 ? 'f' : 'd';
 
   // One example of n numbers, of any shape.
-  void read(nb::handle o, int n, const char* name) {
+  void read(nb::handle o, size_t n, const char* name) {
     take(o, name);
-    if (count_ != (size_t)n)
+    if (count_ != n)
       throw nb::value_error(
           (std::string(name) + ": expected " + std::to_string(n) + " numbers, got " + shape()).c_str());
   }
@@ -117,10 +116,6 @@ struct Vector {
       throw nb::value_error(
           (std::string(name) + ": expected shape (n, " + std::to_string(width) + "), got " + shape()).c_str());
     return n;
-  }
-  void keep(std::vector<T> values) {
-    own_ = std::move(values);
-    data = own_.data();
   }
 
  private:
@@ -154,7 +149,6 @@ struct Vector {
   int dimensions_ = 0;
   const Py_ssize_t* sizes_ = nullptr;
   size_t count_ = 0;
-  std::vector<T> own_;
 };
 
 // Class indices of n examples.
@@ -170,67 +164,6 @@ struct Labels {
                                 .c_str());
     data.resize(n);
     std::memcpy(data.data(), buffer.view.buf, buffer.view.len);
-  }
-};
-
-// Integers of one dimension, converted.
-struct Integers {
-  const int64_t* data = nullptr;
-  size_t count = 0;
-  void read(nb::handle o, const char* name) {
-    array_ = converted(o, "labels", name);
-    if (!buffer_.take(array_.ptr()) || buffer_.view.ndim != 1)
-      throw nb::value_error(
-          (std::string(name) + ": expected one dimension, got " + std::to_string(buffer_.view.ndim)).c_str());
-    data = static_cast<const int64_t*>(buffer_.view.buf);
-    count = (size_t)buffer_.view.len / 8;
-  }
-
- private:
-  nb::object array_;
-  Buffer buffer_;
-};
-
-// Whether x is (indices, values) and not a tuple of two numbers.
-inline bool sparse_pair(nb::handle x) {
-  if (!PyTuple_Check(x.ptr()) || PyTuple_GET_SIZE(x.ptr()) != 2) return false;
-  PyObject* first = PyTuple_GET_ITEM(x.ptr(), 0);
-  if (!PySequence_Check(first) && !PyObject_HasAttrString(first, "__dlpack__") &&
-      !PyObject_HasAttrString(first, "__array__"))
-    return false;
-  if (PyObject_Size(first) >= 0) return true;  // an array of no dimension has no size
-  PyErr_Clear();
-  return !PyObject_HasAttrString(first, "__float__");
-}
-
-// The indices of a sparse input, sorted; `order` says where each one stood.
-struct Indices {
-  std::vector<int32_t> sorted;
-  std::vector<size_t> order;
-  nb::object values;
-  void read(nb::handle pair, int inputs) {
-    nb::object array = converted(nb::handle(PyTuple_GET_ITEM(pair.ptr(), 0)), "labels", "x[0] (indices)");
-    values = nb::borrow(PyTuple_GET_ITEM(pair.ptr(), 1));
-    Buffer buffer;
-    if (!buffer.take(array.ptr()) || buffer.view.ndim != 1)
-      throw nb::value_error(
-          ("x[0] (indices): expected one dimension, got " + std::to_string(buffer.view.ndim)).c_str());
-    const auto* index = static_cast<const int64_t*>(buffer.view.buf);
-    const size_t n = (size_t)buffer.view.len / 8;
-    for (size_t i = 0; i < n; ++i) {
-      if (index[i] < 0 || index[i] >= inputs)
-        throw nb::value_error(
-            ("x[0] (indices): expected 0 to " + std::to_string(inputs - 1) + ", got " + std::to_string(index[i]))
-                .c_str());
-      order.push_back(i);
-    }
-    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return index[a] < index[b]; });
-    for (size_t i : order) {
-      if (!sorted.empty() && sorted.back() == index[i])
-        throw nb::value_error(
-            ("x[0] (indices): expected every index once, got " + std::to_string(index[i]) + " twice").c_str());
-      sorted.push_back((int32_t)index[i]);
-    }
   }
 };
 

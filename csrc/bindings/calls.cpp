@@ -6,15 +6,15 @@
 #include <limits>
 #include <string>
 
-#include "bindings/arrays.h"
+#include "bindings/inputs.h"
 
 namespace streamdl {
 namespace {
 
 template <class T>
-[[noreturn]] void reject(Status status, const T* x, int inputs, const T* y, int outputs, int64_t label,
-                         const char* where) {
+[[noreturn]] void reject(const PyLearner& p, Status status, const Input<T>& x, const Target<T>& y, const char* where) {
   const std::string prefix = where;
+  const size_t bad = p.learner->bad();
   auto first = [](const T* v, int n) {
     for (int i = 0; v && i < n; ++i)
       if (!(std::abs(v[i]) <= std::numeric_limits<T>::max())) return i;
@@ -22,17 +22,28 @@ template <class T>
   };
   std::string text;
   switch (status) {
-    case Status::input_not_finite:
-      text = "x" + prefix + "[" + std::to_string(first(x, inputs)) + "]: expected a finite number, got " +
-             std::to_string(x[first(x, inputs)]);
+    case Status::input_not_finite: {
+      const size_t at = x.indices ? bad : (size_t)first(x.values, p.inputs);
+      text = "x" + prefix + (x.indices ? "[1] (values)" : "") + "[" + std::to_string(at) +
+             "]: expected a finite number, got " + std::to_string(x.values[at]);
       break;
-    case Status::target_not_finite:
-      text = "y" + prefix + "[" + std::to_string(first(y, outputs)) + "]: expected a finite number, got " +
-             std::to_string(y[first(y, outputs)]);
+    }
+    case Status::index_out_of_range:
+      text =
+          "x" + prefix + "[0] (indices): expected 0 to " + std::to_string(p.inputs - 1) + ", got " + index_at(x, bad);
       break;
+    case Status::index_twice:
+      text = "x" + prefix + "[0] (indices): expected every index once, got " + index_at(x, bad) + " twice";
+      break;
+    case Status::target_not_finite: {
+      const int at = first(y.values, p.outputs);
+      text =
+          "y" + prefix + "[" + std::to_string(at) + "]: expected a finite number, got " + std::to_string(y.values[at]);
+      break;
+    }
     case Status::label_out_of_range:
-      text = "y" + prefix + ": expected a class from 0 to " + std::to_string(outputs - 1) + ", got " +
-             std::to_string(label);
+      text = "y" + prefix + ": expected a class from 0 to " + std::to_string(p.outputs - 1) + ", got " +
+             std::to_string(y.label);
       break;
     default:
       text = "x" + prefix +
@@ -60,28 +71,12 @@ int64_t label_from(nb::handle y, int outputs) {
   return label;
 }
 
-// One input: an array, or (indices, values).
-template <class T>
-Input<T> input_from(PyLearner& p, nb::handle x, Vector<T>& xs, Indices& indices) {
-  if (!sparse_pair(x)) {
-    xs.read(x, p.inputs, "x");
-    return {xs.data};
-  }
-  static const int32_t none = 0;  // stands for "no index at all", which is not "dense"
-  indices.read(x, p.inputs);
-  xs.read(indices.values, (int)indices.order.size(), "x[1] (values)");
-  std::vector<T> sorted(indices.order.size());
-  for (size_t i = 0; i < sorted.size(); ++i) sorted[i] = xs.data[indices.order[i]];
-  xs.keep(std::move(sorted));
-  return {xs.data, indices.sorted.empty() ? &none : indices.sorted.data(), (int)indices.sorted.size()};
-}
-
 template <class T>
 double step_as(PyLearner& p, nb::handle x, nb::handle y) {
   Hold hold(p);
-  Vector<T> xs, ys;
-  Indices indices;
-  const Input<T> input = input_from(p, x, xs, indices);
+  AnyInput<T> xs;
+  Vector<T> ys;
+  const Input<T> input = xs.read(x, p.inputs);
   Target<T> target{};
   T single;
   if (p.classes) {
@@ -104,12 +99,11 @@ double step_as(PyLearner& p, nb::handle x, nb::handle y) {
     nb::gil_scoped_release release;
     status = p.as<T>().step(input, target, &loss);
   }
-  if (status != Status::ok)
-    reject<T>(status, input.values, input.indices ? input.count : p.inputs, target.values, p.outputs, target.label, "");
+  if (status != Status::ok) reject<T>(p, status, input, target, "");
   return loss;
 }
 
-// The usual case of a step, without what a general call costs: small, x and y just as the learner stores them.
+// The usual case of a step, without what a general call costs: quick, x and y just as the learner stores them.
 // False, and nothing changed, in every other case, a rejected example among them.
 template <class T>
 bool quick_step_as(PyLearner& p, PyObject* x, PyObject* y, double* loss) {
@@ -118,7 +112,8 @@ bool quick_step_as(PyLearner& p, PyObject* x, PyObject* y, double* loss) {
     if (!array || PyArray_NDIM(array) != 1 || PyArray_DIMS(const_cast<PyArrayObject*>(array))[0] != n) return nullptr;
     return static_cast<const T*>(PyArray_DATA(const_cast<PyArrayObject*>(array)));
   };
-  const Input<T> input{row(x, p.inputs)};
+  Input<T> input{};
+  if (!quick_input<T>(x, p.inputs, &input) || !(p.small || (input.indices && input.count <= p.few))) return false;
   Target<T> target{};
   T single;
   if (p.classes) {
@@ -133,7 +128,7 @@ bool quick_step_as(PyLearner& p, PyObject* x, PyObject* y, double* loss) {
     return false;
   }
   // Nobody can come in before this returns, since the GIL is kept.
-  if (!input.values || p.learner->busy()) return false;
+  if (p.learner->busy()) return false;
   const Status status = p.as<T>().step(input, target, loss);
   if (p.views->load(std::memory_order_relaxed)) p.learner->state_touched();
   return status == Status::ok;
@@ -143,8 +138,7 @@ PyObject* quick_step(PyObject* self, PyObject* const* args, Py_ssize_t count, Py
   if (count == 2 && !names && nb::inst_ready(self)) {
     PyLearner& p = *nb::inst_ptr<PyLearner>(self);
     double loss;
-    if (p.small && (p.twice ? quick_step_as<double>(p, args[0], args[1], &loss)
-                            : quick_step_as<float>(p, args[0], args[1], &loss)))
+    if (p.twice ? quick_step_as<double>(p, args[0], args[1], &loss) : quick_step_as<float>(p, args[0], args[1], &loss))
       return PyFloat_FromDouble(loss);
   }
   static PyObject* const general = nb::object(nb::type<PyLearner>().attr("step")).release().ptr();
@@ -159,9 +153,10 @@ PyMethodDef quick_step_method = {
 template <class T>
 nb::object step_many_as(PyLearner& p, nb::handle xs_in, nb::handle ys_in, bool want_outputs) {
   Hold hold(p);
-  Vector<T> xs, ys;
+  ManyInputs<T> xs;
+  Vector<T> ys;
   Labels labels;
-  const size_t n = xs.read_many(xs_in, p.inputs, "xs");
+  const size_t n = xs.read(xs_in, p.inputs, "xs");
   if (p.classes) labels.read(ys_in, n);
   else if (const size_t m = ys.read_many(ys_in, p.outputs, "ys"); m != n)
     throw nb::value_error(
@@ -177,12 +172,13 @@ nb::object step_many_as(PyLearner& p, nb::handle xs_in, nb::handle ys_in, bool w
       nb::gil_scoped_release release;
       const FloatingPoint environment;
       const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
-      const size_t often = p.learner->plan().bytes > (size_t)1 << 20 ? 1 : 64;
+      const bool is_long = p.learner->plan().bytes > (size_t)1 << 20 && !(xs.sparse && p.few);
+      const size_t often = is_long ? 1 : 64;
       for (; i < n; ++i) {
         target.values = p.classes ? nullptr : ys.data + i * p.outputs;
         target.label = p.classes ? labels.data[i] : 0;
         double loss;
-        status = p.as<T>().step_within({xs.data + i * p.inputs}, target, &loss);
+        status = p.as<T>().step_within(xs[i], target, &loss);
         if (status != Status::ok) break;
         losses[i] = (T)loss;
         if (outputs) std::memcpy(outputs + i * p.outputs, p.as<T>().output(), sizeof(T) * p.outputs);
@@ -194,9 +190,7 @@ nb::object step_many_as(PyLearner& p, nb::handle xs_in, nb::handle ys_in, bool w
     }
     if (PyErr_CheckSignals() != 0) throw nb::python_error();
   }
-  if (status != Status::ok)
-    reject<T>(status, xs.data + i * p.inputs, p.inputs, target.values, p.outputs, target.label,
-              ("s[" + std::to_string(i) + "]").c_str());
+  if (status != Status::ok) reject<T>(p, status, xs[i], target, ("s[" + std::to_string(i) + "]").c_str());
   return want_outputs ? nb::object(nb::make_tuple(result, predictions)) : result;
 }
 
@@ -220,8 +214,8 @@ double step_minibatch_as(PyLearner& p, nb::handle xs_in, nb::handle ys_in) {
                                       (int)n, &loss, &bad);
   }
   if (status != Status::ok)
-    reject<T>(status, xs.data + (size_t)bad * p.inputs, p.inputs,
-              p.classes ? nullptr : ys.data + (size_t)bad * p.outputs, p.outputs, p.classes ? labels.data[bad] : 0,
+    reject<T>(p, status, {xs.data + (size_t)bad * p.inputs},
+              {p.classes ? nullptr : ys.data + (size_t)bad * p.outputs, p.classes ? labels.data[bad] : 0},
               ("s[" + std::to_string(bad) + "]").c_str());
   return loss;
 }
@@ -229,21 +223,20 @@ double step_minibatch_as(PyLearner& p, nb::handle xs_in, nb::handle ys_in) {
 template <class T>
 nb::object predict_as(PyLearner& p, nb::handle x) {
   Hold hold(p);
-  Vector<T> xs;
-  Indices indices;
-  const Input<T> input = input_from(p, x, xs, indices);
+  AnyInput<T> xs;
+  const Input<T> input = xs.read(x, p.inputs);
   T* out;
   nb::object result = array_of<T>({(size_t)p.outputs}, &out);
   const Status status = p.as<T>().predict(input, out);
-  if (status != Status::ok) reject<T>(status, input.values, input.indices ? input.count : p.inputs, nullptr, 0, 0, "");
+  if (status != Status::ok) reject<T>(p, status, input, {}, "");
   return result;
 }
 
 template <class T>
 nb::object predict_many_as(PyLearner& p, nb::handle xs_in, bool hidden) {
   Hold hold(p);
-  Vector<T> xs;
-  const size_t n = xs.read_many(xs_in, p.inputs, "xs");
+  ManyInputs<T> xs;
+  const size_t n = xs.read(xs_in, p.inputs, "xs");
   const Plan& plan = p.learner->plan();
   T* out;
   nb::object result = array_of<T>({n, (size_t)p.outputs}, &out);
@@ -258,15 +251,14 @@ nb::object predict_many_as(PyLearner& p, nb::handle xs_in, bool hidden) {
   {
     nb::gil_scoped_release release;
     for (; i < n; ++i) {
-      status = p.as<T>().predict({xs.data + i * p.inputs}, out + i * p.outputs);
+      status = p.as<T>().predict(xs[i], out + i * p.outputs);
       if (status != Status::ok) break;
       for (size_t h = 0; h < rows.size(); ++h)
         std::memcpy(rows[h] + i * plan.boundaries[h + 1].sent, p.as<T>().activation((int)h),
                     sizeof(T) * plan.boundaries[h + 1].sent);
     }
   }
-  if (status != Status::ok)
-    reject<T>(status, xs.data + i * p.inputs, p.inputs, nullptr, 0, 0, ("s[" + std::to_string(i) + "]").c_str());
+  if (status != Status::ok) reject<T>(p, status, xs[i], {}, ("s[" + std::to_string(i) + "]").c_str());
   return hidden ? nb::object(layers) : result;
 }
 

@@ -25,7 +25,12 @@ PyLearner::PyLearner(const nb::dict& spec, const Checkpoint* checkpoint) {
   outputs = plan->boundaries.back().sent;
   twice = plan->spec.twice;
   classes = plan->spec.loss == Loss::cross_entropy;
-  small = plan->bytes <= (size_t)1 << 18;  // a step takes a few microseconds: not worth releasing the GIL
+  constexpr size_t kSmall = (size_t)1 << 18;  // a step takes a few microseconds: not worth releasing the GIL
+  small = plan->bytes <= kSmall;
+  const Dense& first = plan->dense[0];
+  const size_t weight = (twice ? sizeof(double) : sizeof(float)) * (1 + plan->rule.field_count);
+  const size_t layer = weight * first.columns * first.vectors, row = layer / first.inputs;
+  few = plan->rule.silent_rows_rest && plan->bytes - layer <= kSmall ? kSmall / row : 0;
   if (!checkpoint) return;
   copy_state(*learner, *checkpoint);
   check_loaded(*plan);

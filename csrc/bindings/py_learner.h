@@ -12,6 +12,7 @@ struct PyLearner : Held {
   std::shared_ptr<Learner> learner;  // what is held
   int inputs, outputs;
   bool twice, classes, small;
+  size_t few;  // a step with so many active inputs is as quick as that of a small learner
 
   // Throws ValueError where the spec, or the checkpoint beside it, is not one of a learner.
   PyLearner(const nb::dict& spec, const Checkpoint* checkpoint);

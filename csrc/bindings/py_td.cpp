@@ -7,7 +7,7 @@
 #include <chrono>
 #include <cmath>
 
-#include "bindings/arrays.h"
+#include "bindings/inputs.h"
 #include "bindings/table.h"
 #include "learner/threads.h"
 #include "rules/td/list.h"
@@ -49,20 +49,17 @@ namespace {
 
 // One input as it was given: `where` is "" or "s[i]", the example of a block.
 template <class T>
-[[noreturn]] void reject(PyTD& p, TDStatus status, const TDInput<T>& x, T reward, const std::string& where) {
+[[noreturn]] void reject(PyTD& p, TDStatus status, const Input<T>& x, T reward, const std::string& where) {
   const size_t bad = p.td->bad();
-  auto index = [&] {
-    return std::to_string(x.wide ? static_cast<const int64_t*>(x.indices)[bad]
-                                 : (int64_t)static_cast<const int32_t*>(x.indices)[bad]);
-  };
   const std::string name = "x" + where, at = "[" + std::to_string(bad) + "]";
   switch (status) {
     case TDStatus::input_not_finite:
       refuse(name + (x.indices ? "[1] (values)" : "") + at + ": expected a finite number, got " +
              std::to_string(x.values[bad]));
     case TDStatus::index_out_of_range:
-      refuse(name + "[0] (indices): expected 0 to " + std::to_string(p.features - 1) + ", got " + index());
-    case TDStatus::index_twice: refuse(name + "[0] (indices): expected every index once, got " + index() + " twice");
+      refuse(name + "[0] (indices): expected 0 to " + std::to_string(p.features - 1) + ", got " + index_at(x, bad));
+    case TDStatus::index_twice:
+      refuse(name + "[0] (indices): expected every index once, got " + index_at(x, bad) + " twice");
     case TDStatus::reward_not_finite:
       refuse("reward" + where + ": expected a finite number, got " + std::to_string(reward));
     case TDStatus::not_started: refuse("end: expected a step of the episode before its end, got none");
@@ -73,53 +70,6 @@ template <class T>
 }
 
 //---------------------------------------------------------------------------- arguments
-
-// Borrowed without a conversion where type and layout allow it.
-template <class T>
-const T* borrowed(PyObject* o, size_t* count) {
-  const PyArrayObject* array = plain_array<T>(o);
-  if (!array || PyArray_NDIM(array) != 1) return nullptr;
-  *count = (size_t)PyArray_DIMS(const_cast<PyArrayObject*>(array))[0];
-  return static_cast<const T*>(PyArray_DATA(const_cast<PyArrayObject*>(array)));
-}
-
-// The usual inputs; false in every other case.
-template <class T>
-bool quick_input(const PyTD& p, PyObject* o, TDInput<T>* x) {
-  size_t n;
-  if (!PyTuple_CheckExact(o)) {
-    x->values = borrowed<T>(o, &n);
-    return x->values && n == (size_t)p.features;
-  }
-  if (PyTuple_GET_SIZE(o) != 2) return false;
-  PyObject* indices = PyTuple_GET_ITEM(o, 0);
-  x->wide = true;
-  x->indices = plain_integers(indices, &x->wide, &x->count);
-  x->values = x->indices ? borrowed<T>(PyTuple_GET_ITEM(o, 1), &n) : nullptr;
-  return x->values && n == x->count;
-}
-
-// Any input, converted where it must be.
-template <class T>
-struct AnyInput {
-  Vector<T> values;
-  Integers indices;
-  TDInput<T> read(PyTD& p, nb::handle o) {
-    TDInput<T> x{};
-    if (!sparse_pair(o)) {
-      values.read(o, p.features, "x");
-      x.values = values.data;
-      return x;
-    }
-    indices.read(nb::handle(PyTuple_GET_ITEM(o.ptr(), 0)), "x[0] (indices)");
-    x.count = indices.count;
-    values.read(nb::handle(PyTuple_GET_ITEM(o.ptr(), 1)), (int)x.count, "x[1] (values)");
-    x.values = values.data;
-    x.indices = indices.data;
-    x.wide = true;
-    return x;
-  }
-};
 
 template <class T>
 T reward_from(nb::handle o) {
@@ -141,7 +91,7 @@ template <class T>
 double step_as(PyTD& p, nb::handle o, nb::handle reward_in) {
   Hold hold(p);
   AnyInput<T> given;
-  const TDInput<T> x = given.read(p, o);
+  const Input<T> x = given.read(o, p.features);
   const T reward = reward_from<T>(reward_in);
   T prediction{};
   TDStatus status;
@@ -158,8 +108,8 @@ double step_as(PyTD& p, nb::handle o, nb::handle reward_in) {
 // As quick_step_as of a learner: false, and nothing changed, in every unusual case.
 template <class T>
 bool quick_step_as(PyTD& p, PyObject* o, PyObject* reward, double* prediction) {
-  TDInput<T> x{};
-  if (!PyFloat_CheckExact(reward) || !quick_input<T>(p, o, &x) || p.td->busy()) return false;
+  Input<T> x{};
+  if (!PyFloat_CheckExact(reward) || !quick_input<T>(o, p.features, &x) || p.td->busy()) return false;
   T v;
   const TDStatus status = p.as<T>().step(x, (T)PyFloat_AS_DOUBLE(reward), &v);
   if (p.views->load(std::memory_order_relaxed)) p.td->state_touched();
@@ -187,14 +137,15 @@ PyMethodDef quick_step_method = {
 template <class T>
 nb::object step_many_as(PyTD& p, nb::handle xs_in, nb::handle rewards_in) {
   Hold hold(p);
-  Vector<T> xs, rewards;
-  const size_t n = xs.read_many(xs_in, p.features, "xs"), m = rewards.read_many(rewards_in, 1, "rewards");
+  ManyInputs<T> xs;
+  Vector<T> rewards;
+  const size_t n = xs.read(xs_in, p.features, "xs"), m = rewards.read_many(rewards_in, 1, "rewards");
   if (m != n) refuse("rewards: expected as many as xs (" + std::to_string(n) + "), got " + std::to_string(m));
   T* predictions;
   nb::object result = array_of<T>({n}, &predictions);
   size_t i = 0;
   TDStatus status = TDStatus::ok;
-  TDInput<T> x{};
+  Input<T> x{};
   while (i < n && status == TDStatus::ok) {
     {
       nb::gil_scoped_release release;
@@ -202,7 +153,7 @@ nb::object step_many_as(PyTD& p, nb::handle xs_in, nb::handle rewards_in) {
       const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
       const size_t often = p.small ? 64 : 1;
       for (; i < n; ++i) {
-        x.values = xs.data + i * (size_t)p.features;
+        x = xs[i];
         status = p.as<T>().step_within(x, rewards.data[i], predictions + i);
         if (status != TDStatus::ok) break;
         if (i % often == 0 && std::chrono::steady_clock::now() > end) {
@@ -229,7 +180,7 @@ template <class T>
 double predict_as(PyTD& p, nb::handle o) {
   Hold hold(p);
   AnyInput<T> given;
-  const TDInput<T> x = given.read(p, o);
+  const Input<T> x = given.read(o, p.features);
   T prediction{};
   const TDStatus status = p.as<T>().predict(x, &prediction);
   if (status != TDStatus::ok) reject<T>(p, status, x, T(0), "");
@@ -239,17 +190,17 @@ double predict_as(PyTD& p, nb::handle o) {
 template <class T>
 nb::object predict_many_as(PyTD& p, nb::handle xs_in) {
   Hold hold(p);
-  Vector<T> xs;
-  const size_t n = xs.read_many(xs_in, p.features, "xs");
+  ManyInputs<T> xs;
+  const size_t n = xs.read(xs_in, p.features, "xs");
   T* predictions;
   nb::object result = array_of<T>({n}, &predictions);
   size_t i = 0;
   TDStatus status = TDStatus::ok;
-  TDInput<T> x{};
+  Input<T> x{};
   {
     nb::gil_scoped_release release;
     for (; i < n; ++i) {
-      x.values = xs.data + i * (size_t)p.features;
+      x = xs[i];
       status = p.as<T>().predict(x, predictions + i);
       if (status != TDStatus::ok) break;
     }

@@ -98,6 +98,7 @@ struct UpdateArgs {
   int inputs;                              // by output: the length of a vector of weights,
   ptrdiff_t output_stride;                 // the distance to the next,
   bool rests;                              // and whether silent rows stay as they are
+  bool propagates;                         // by output, when measuring: whether input_delta is asked for
   T limit;                                 // rules with fields: a bound that no |w| is above before the pass
   T largest;                               // in and out: the largest |w| seen above it
   uint64_t cancelled;                      // in and out: updates cancelled because a field would not be finite
@@ -177,8 +178,17 @@ struct RuleKernels {
 // What a layer of units sends on.
 template <class T>
 struct Emitted {
-  int active;  // how many are not 0, where they were listed
+  int active;  // how many are not 0
   T largest;   // max |h|
+};
+
+// What a sparse input is like.
+template <class T>
+struct SparseSurvey {
+  bool ascending;  // its indices are features, each named once, in ascending order
+  bool finite;     // all of its numbers are,
+  bool active;     // and none is 0
+  T largest;       // max |x|
 };
 
 template <class T>
@@ -207,6 +217,8 @@ struct Kernels {
   // gradient += x * delta, one row.
   void (*accumulate)(T* gradient, T x, const T* delta, int columns);
 
+  // What n numbers are like, in whole vectors; false where one is not finite.
+  bool (*look)(const T* in, int n, Emitted<T>* seen);
   // h = value(a) of n units, with zeros behind them. `a` needs no padding and may be h itself. Where `active` is
   // given, it gets the ascending indices of the h that are not 0, and the spare row behind; it has room for 16 more.
   // False where one a is not finite.
@@ -241,6 +253,11 @@ struct Kernels {
 
   // A bit per unit, 64 to a word, words `stride` apart: whether h > 0, and where wanted whether h != 0.
   void (*mark_active)(const T* h, int n, ptrdiff_t stride, uint64_t* positive, uint64_t* nonzero);
+  // Of `count` indices and values; where they ascend, `rows` gets the indices and `copy`, or null, the values.
+  SparseSurvey<T> (*survey_narrow)(const int32_t* indices, const T* values, size_t count, int features, int32_t* rows,
+                                   T* copy);
+  SparseSurvey<T> (*survey_wide)(const int64_t* indices, const T* values, size_t count, int features, int32_t* rows,
+                                 T* copy);
 
   // In the order of STREAMDL_OPTIMIZERS.
   const RuleKernels<T>* rules;

@@ -68,7 +68,9 @@ bool LearnerOf<T>::extend_bounds(int l) {
         x * x * std::max(1.0, (double)kernels_.largest(sensitivity, padded)) < base::kSmall))
     return false;
   if (bound(b.most.data(), gradient, hyper())) return true;
-  if (steps() < b.measured + kRest) return false;
+  // A pass over a few rows is no reason to measure all of them.
+  const uint64_t passes = l == 0 && inputs_.gathered ? scratch_[0].units / std::max(1, scratch_[0].count) : 1;
+  if (steps() < b.measured + kRest * passes) return false;
   measure_bounds(l);
   return bound(b.most.data(), gradient, hyper());
 }

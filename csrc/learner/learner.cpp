@@ -67,6 +67,7 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan) : Learner(std::move(pl
   for (const Boundary& b : plan_->boundaries) chosen_.emplace_back().reserve(b.units);
   sums_.resize(plan_->array_names.size());
   factors_.resize(plan_->array_names.size());
+  prepare_inputs();
   prepare_sharing();
   initialize();
 }
@@ -130,25 +131,6 @@ void LearnerOf<T>::refresh() {
 }
 
 //---------------------------------------------------------------------------- forward
-
-template <class T>
-Status LearnerOf<T>::load(const Input<T>& x) {
-  if (!prepared_) prepare();
-  const T* in = x.values;
-  if (x.indices) {
-    for (int i = 0; i < x.count; ++i)
-      if (!(std::abs(x.values[i]) <= std::numeric_limits<T>::max())) return Status::input_not_finite;
-    T* all = scratch_[0].values[0];
-    std::fill(all, all + plan_->boundaries[0].padded, T(0));
-    for (int i = 0; i < x.count; ++i) all[x.indices[i]] = x.values[i];
-    in = all;
-  }
-  Scratch& s = scratch_[0];
-  if (s.values.size() == 1) return emit(s, in) ? Status::ok : Status::input_not_finite;
-  const bool finite =
-      kernels_.emit[(int)Activation::linear](in, s.values[0], plan_->boundaries[0].units, nullptr, &s.emitted);
-  return finite ? Status::ok : Status::input_not_finite;
-}
 
 template <class T>
 bool LearnerOf<T>::forward(bool train, uint64_t step) {
@@ -358,6 +340,9 @@ void LearnerOf<T>::prepare() {
     a.inputs = d.inputs;
     a.output_stride = (ptrdiff_t)d.output_stride;
     a.rests = call.resting;
+    a.propagates = call.propagates;
+    call.gathers = l == 0 && d.by_output && call.resting && !d.anchor && (!plan_->rule.sums.count || sums_units());
+    if (l == 0) inputs_.gathered = inputs_.borrowed = false;
   }
 }
 
@@ -443,7 +428,7 @@ Status LearnerOf<T>::step(const Input<T>& x, const Target<T>& y, double* loss) {
 template <class T>
 Status LearnerOf<T>::step_within(const Input<T>& x, const Target<T>& y, double* loss) {
   if (touched_) refresh();
-  Status status = load(x);
+  Status status = load(x, true);
   if (status != Status::ok) return status;
   if (!forward(true, steps())) return Status::overflow;
   LossResult<T> result;
@@ -465,6 +450,7 @@ Status LearnerOf<T>::step_within(const Input<T>& x, const Target<T>& y, double* 
   const bool watched = gauges_ && gauges_->watches(steps());
   if (watched) gauges_->before_update(steps(), rows_rest());
   learn();
+  if (inputs_.gathered) put_back();
   if (unclipped_ && clips_in_update()) clip_weights();  // those of silent rows, too
   for (auto [op, in] : followers_) op->learned(in);
   if (watched) gauges_->after_update();
@@ -478,7 +464,7 @@ Status LearnerOf<T>::step_within(const Input<T>& x, const Target<T>& y, double* 
 template <class T>
 Status LearnerOf<T>::predict(const Input<T>& x, T* output) {
   const FloatingPoint environment;
-  const Status status = load(x);
+  const Status status = load(x, false);
   if (status != Status::ok) return status;
   if (!forward(false, 0)) return Status::overflow;
   std::memcpy(output, scratch_.back().values.back(), sizeof(T) * scratch_.back().units);

@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "kernels/block_set.h"
 #include "learner/gauges.h"
+#include "learner/input.h"
 #include "learner/operation.h"
 #include "learner/plan.h"
 #include "learner/stateful.h"
@@ -18,18 +20,13 @@ namespace streamdl {
 enum class Status {
   ok,
   input_not_finite,
+  index_out_of_range,
+  index_twice,
   target_not_finite,
   label_out_of_range,
   overflow,  // a pre-activation, the loss or an update would not be finite
 };
 
-// One input: dense numbers, or the indices (ascending, unique, in range) and values of the nonzero ones.
-template <class T>
-struct Input {
-  const T* values;
-  const int32_t* indices = nullptr;
-  int count = 0;
-};
 // A class index for cross_entropy, else one number per output.
 template <class T>
 struct Target {
@@ -50,6 +47,8 @@ class Learner : public Stateful {
   double* hyper() const final { return block_->at<double>(plan_->hyper); }
   std::string check_hyper(size_t index, double value) const override { return plan_->check_hyper(index, value); }
   uint64_t steps() const { return *block_->at<uint64_t>(plan_->steps); }
+  // The place in the input of the number or index that was refused last.
+  size_t bad() const { return bad_; }
 
   virtual std::vector<double> utilities(int hidden) const = 0;
   virtual std::vector<uint64_t> ages(int hidden) const = 0;
@@ -66,6 +65,7 @@ class Learner : public Stateful {
   Learner(std::shared_ptr<const Plan> plan);
   std::shared_ptr<const Plan> plan_;
   const InstructionSet* set_;
+  size_t bad_ = 0;
 };
 
 // Streams of random numbers; the top byte of the last counter word.
@@ -80,7 +80,8 @@ enum Stream {
   kImprint = 8
 };
 
-// learner.cpp steps; boundary.cpp, sums.cpp, weights.cpp, sharing.cpp, bounds.cpp and plasticity.cpp hold the other members.
+// learner.cpp steps; inputs.cpp, boundary.cpp, sums.cpp, weights.cpp, sharing.cpp, bounds.cpp and plasticity.cpp hold
+// the other members.
 template <class T>
 class LearnerOf : public Learner {
  public:
@@ -156,7 +157,22 @@ class LearnerOf : public Learner {
     bool propagates, resting, clears, incoming;
     bool cut, shared = false;  // in sections of rows, among threads in this pass: see sharing.cpp
     uint32_t noise[6];         // where this update's draws begin
+    bool gathers = false;      // few active rows are visited by themselves
     bool moves_silent;         // a sum over a unit's weights changes silent ones, too
+  };
+
+  // What is known of the input beside the scratch of its boundary; see inputs.cpp.
+  struct Inputs {
+    int placed = 0;     // how many of the listed rows have their number in the dense input; all else is 0 there,
+    bool full = false;  // unless it was given dense
+    BlockSet named;     // blocks of features that an input in no order names,
+    uint16_t* lanes;    // the features that it names in each; 0 between calls,
+    int32_t* blocks;    // and room for a list of them
+    int few;            // with so many active rows or fewer, they are gathered
+    bool gathered = false;
+    bool borrowed = false;  // the dense input is read where the caller has it
+    T* values;              // (rows) the inputs of the gathered rows,
+    T* weights;             // [w | field 0 | ...] of theirs, each with that of the bias behind
   };
 
   // How far one update can take a weight: to decay |w| + moves |g| + noise. Rules with fields say how far they move.
@@ -199,7 +215,17 @@ class LearnerOf : public Learner {
   void draw_matrix(const Dense& d, uint32_t place);
   const double* draw_incoming(const Dense& d, uint32_t place, int unit, Stream stream, uint64_t when);
 
-  Status load(const Input<T>& x);
+  void prepare_inputs();
+  Status load(const Input<T>& x, bool learns);
+  Status load_dense(const T* x, bool learns);
+  template <class I> Status load_sparse(const I* indices, const T* values, size_t count, bool learns);
+  template <class I> Status put_in_order(const I* indices, size_t count);
+  bool can_borrow(const T* x) const;
+  void take_back();
+  void gather(bool inputs, bool fields);
+  void visit_whole();
+  void put_back();
+  void leave_gathered();
   bool forward(bool train, uint64_t step);
   static bool emit(Scratch& s, const T* in) {
     const bool finite = s.emit(in, s.out, s.units, s.listed, &s.emitted);
@@ -289,6 +315,7 @@ class LearnerOf : public Learner {
   Memory memory_;
   std::vector<std::pair<Operation<T>*, const T*>> followers_;  // operations that follow the stream, and their inputs
   std::vector<Bounds> bounds_;                                 // per dense layer
+  Inputs inputs_;
   std::vector<std::vector<int>> chosen_;
   std::vector<T*> gradients_, sensitivities_;  // of a minibatch, made at its first use
   T* output_;

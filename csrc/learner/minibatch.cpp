@@ -93,7 +93,7 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
   Status status = Status::ok;
   for (int i = 0; i < n && status == Status::ok; ++i) {
     *bad = i;
-    if ((status = load({xs + (size_t)i * inputs})) != Status::ok) break;
+    if ((status = load({xs + (size_t)i * inputs}, false)) != Status::ok) break;
     if (!forward(true, steps() + i)) {
       status = Status::overflow;
       break;

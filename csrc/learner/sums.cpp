@@ -157,6 +157,7 @@ void LearnerOf<T>::learn_in_two_passes() {
   for (int l = (int)calls_.size(); l-- > 0;) {
     Call& c = calls_[l];
     if (c.moves_silent) {
+      if (l == 0 && inputs_.gathered) leave_gathered();
       c.update.rows = scratch_[l].all;
       c.update.row_count = scratch_[l].units;
     }

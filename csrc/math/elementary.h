@@ -95,6 +95,15 @@ STREAMDL_HD V exp(V x) {
   return exp_inside(x);
 }
 
+// e^(c y) for |y| <= 1, or NaN. Where c, the same in all lanes, is small, nothing is to be reduced: the bits are those of
+// exp, for less.
+template <class V>
+STREAMDL_HD V exp_within(V c, V y) {
+  if (all(abs(c) <= V(0.34f))) [[likely]]
+    return exp_near_zero(c * y);
+  return exp(c * y);
+}
+
 // a e^(c y), where c y is one step of ln a and mostly small. In float a lane with |c y| <= 1/256 takes
 // a (1 + c y + (c y)^2 / 2), whose error a (c y)^3 / 6 is below a quarter of an ulp of a there.
 template <class V>

@@ -151,12 +151,14 @@ void measure_by_output(UpdateArgs<T>& args) {
         for (int i = 0; i < Rule::sums.count; ++i) parts[i][0] = with_part<Rule>(parts[i][0], c.part[i]);
     }
     auto put = [&](T* into, V all) { store(into + j, a.rests ? select(x != V(0), all, V(0)) : all); };
-    put(a.input_delta, dot);
-    if constexpr (Rule::uses_sensitivity) put(a.input_sensitivity, squared_dot);
+    if (a.propagates) {
+      put(a.input_delta, dot);
+      if constexpr (Rule::uses_sensitivity) put(a.input_sensitivity, squared_dot);
+    }
     if constexpr (!kOfUnits<Rule>)
       for (int i = 0; i < Rule::sums.count; ++i) store(a.row_sums[i] + j, parts[i][0]);
   };
-  for (int j = 0; is_sparse<T>(a.row_count, a.inputs) && j < a.inputs; j += V::width) {
+  for (int j = 0; a.propagates && is_sparse<T>(a.row_count, a.inputs) && j < a.inputs; j += V::width) {
     store(a.input_delta + j, V(0));
     if constexpr (Rule::uses_sensitivity) store(a.input_sensitivity + j, V(0));
   }

@@ -4,6 +4,7 @@
 #include "kernels/cpu/by_output.h"
 #include "kernels/cpu/losses.h"
 #include "kernels/cpu/measure.h"
+#include "kernels/cpu/survey.h"
 #include "kernels/cpu/td.h"
 #include "kernels/cpu/units.h"
 #include "kernels/cpu/update.h"
@@ -80,6 +81,7 @@ const Kernels<T>& table() {
   static constexpr Kernels<T> kernels = {
       &all_finite<T>, &largest<T>,
       &forward<T>, &forward_by_output<T>, &backward<T>, &backward_by_output<T>, &absolute_sum<T>, &accumulate<T>,
+      &look<T>,
       {STREAMDL_ACTIVATIONS(STREAMDL_VALUE)},
       {STREAMDL_ACTIVATIONS(STREAMDL_SLOPE)},
       &normalize<T>, &normalize_back<T>, &affine<T>, &drop<T>, &multiply<T>,
@@ -88,6 +90,7 @@ const Kernels<T>& table() {
       &perturb<T>, &uniforms,
       {STREAMDL_UTILITIES(STREAMDL_UTILITY)},
       &mark_active<T>,
+      &survey<int32_t, T>, &survey<int64_t, T>,
       rules,
       &td_kernels<T>,
   };

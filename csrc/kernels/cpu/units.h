@@ -17,6 +17,26 @@ STREAMDL_HD void clear_padding(T* out, int n) {
 
 //---------------------------------------------------------------------------- activations
 
+template <class T>
+bool look(const T* in, int n, Emitted<T>* seen) {
+  using V = Lanes<T>;
+  V most[4] = {V(0), V(0), V(0), V(0)};  // side by side, so that none waits for the last
+  auto sound = V(0) == V(0);
+  int count = 0;
+  auto take = [&](const T* at, V& mine) __attribute__((always_inline)) {
+    const V x = load(at), size = abs(x);
+    mine = max(size, mine);
+    sound = sound & (size <= V(kFinite<T>));
+    count += __builtin_popcount(to_bits(x != V(0)));
+  };
+  int j = 0;
+  for (; j + 3 * V::width < n; j += 4 * V::width)
+    for (int i = 0; i < 4; ++i) take(in + j + i * V::width, most[i]);
+  for (; j < n; j += V::width) take(in + j, most[0]);
+  *seen = {count, maximum(max(max(most[0], most[1]), max(most[2], most[3])))};
+  return all(sound);
+}
+
 template <class A, class T>
 bool emit(const T* a, T* h, int n, int32_t* active, Emitted<T>* emitted) {
   using V = Lanes<T>;
@@ -31,7 +51,8 @@ bool emit(const T* a, T* h, int n, int32_t* active, Emitted<T>* emitted) {
     if (!A::keeps_zero && !whole) out = keep_first(out, n - j);
     most = max(abs(out), most);
     store(h + j, out);
-    if (active) count += store_positions<T>(out != V(0), j, active + count);
+    const auto on = out != V(0);
+    count += active ? store_positions<T>(on, j, active + count) : __builtin_popcount(to_bits(on));
   }
   if (active)
     for (int k = 0; k < kRowsBehind; ++k) active[count + k] = spare_row(n);

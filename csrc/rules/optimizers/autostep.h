@@ -36,8 +36,8 @@ struct Autostep : RuleDefaults {
   STREAMDL_HD static void measure(V w, const G& gradient, V d, V* f, C& c) {
     V &a = f[0], &v = f[1];
     const V gh = c.gradient(gradient, w) * f[2], m = abs(gh);
-    v = max(m, fma(a * d / c.hyper[tau], m - v, v));
-    a = select(v != V(0), a * exp(-c.hyper[meta_step_size] * (gh / v)), a);
+    v = max(m, fma(a * d * (V(1) / c.hyper[tau]), m - v, v));
+    a = select(v != V(0), a * exp_within(-c.hyper[meta_step_size], gh / v), a);
     c.part[0] = a * d;
   }
 

@@ -39,7 +39,7 @@ long long walk(LinearTDOf<T>& learner, long long steps, bool planted, long long*
   T v;
   const long long before = calls;
   for (long long i = 0; i < steps; ++i) {
-    const TDInput<T> x{xs.data() + i % kExamples * n};
+    const Input<T> x{xs.data() + i % kExamples * n};
     bad[i % n] = i % 2 ? std::numeric_limits<T>::quiet_NaN() : std::numeric_limits<T>::max();
     if (i % 16 == 7) *rejected += learner.step({bad.data()}, T(1e30), &v) != TDStatus::ok;
     bad[i % n] = T(0);

@@ -58,6 +58,7 @@ std::vector<std::vector<LayerSpec>> networks() {
            activation(Activation::tanh), linear(5)},
           {norm(true), linear(18), activation(Activation::gelu), linear(kOutputs)},
           {linear(170), activation(Activation::relu), dropout(0.95), linear(1)},
+          {linear(1)},
           {windows(Kind::conv2d, 2, 1, 3), activation(Activation::relu), windows(Kind::max_pool2d, 2, 2),
            windows(Kind::conv2d, 1, 1, 5), activation(Activation::tanh), windows(Kind::avg_pool2d, 1, 1),
            LayerSpec{Kind::flatten}, linear(5)}};
@@ -138,6 +139,7 @@ struct Examples {
   static constexpr int count = 64;
   T x[count][kInputs], y[count][kOutputs];
   int32_t indices[3] = {2, 5, 19};
+  int64_t wide[2] = {19, 3}, twice[2] = {4, 4};
   Examples() {
     uint32_t state = 12345;
     const auto next = [&] { return (T)((state = state * 1664525u + 1013904223u) >> 8) / (T)(1 << 23) - T(1); };
@@ -170,7 +172,10 @@ long long step_many(LearnerOf<T>& learner, long long steps, bool planted, long l
       if (!wrong.values) wrong.values = y.values;
       *rejected += learner.step({bad}, wrong, &loss) != Status::ok;
     }
-    if (i % 8 == 3) learner.step({x, examples.indices, 3}, y, &loss);
+    if (i % 32 == 9) *rejected += learner.step({x, examples.twice, true, 2}, y, &loss) == Status::index_twice;
+    if (i % 8 == 3) learner.step({x, examples.indices, false, 3}, y, &loss);
+    else if (i % 8 == 4) learner.step({x, examples.wide, true, 2}, y, &loss);
+    else if (i % 8 == 5) learner.step({x, examples.indices, false, 1}, y, &loss);
     else learner.step({x}, y, &loss);
     if (planted && i == steps / 2) {
       void* volatile p = operator new(24);  // volatile: the compiler may not leave it out
