@@ -106,8 +106,8 @@ def described(row: Table) -> str:
 
 
 def documentation(table: Table, *more: str) -> str:
-    """The docstring: title, equation, arguments with letters and ranges, source and cost."""
-    lines = [table["title"], "", table["equation"], ""]
+    """The docstring: title, equation, use, arguments with letters and ranges, source and cost."""
+    lines = [table["title"], "", table["equation"], "", f"For: {table['when']}", ""]
     lines += [described(row) for row in table["hypers"]]
     for row in table["options"]:
         choices, default = ", ".join(row["choices"]), row["choices"][row["standard"]]

@@ -48,6 +48,24 @@ class Ratio:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Rows of text under heads, for the terminal."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a scenario makes of its entries: tables in place of the usual ones, and what is kept."""
+
+    tables: list[Table]
+    notes: list[str]
+    kept: Any  # for the JSON
+
+
+@dataclass(frozen=True)
 class Scenario:
     """What one folder measures; its `__init__.py` names it SCENARIO."""
 
@@ -63,4 +81,6 @@ class Scenario:
     unit: str = "us/example"  # or "ns/call", or "GB/s"
     # The bytes that one call on this workload moves, for "GB/s".
     bytes_per_call: Callable[[str], float] | None = None
+    # From a runner.Result; None: the usual tables.
+    account: Callable[[Any], Account] | None = None
     only: dict[str, tuple[str, ...]] = field(default_factory=dict)  # competitor -> its workloads
