@@ -89,6 +89,13 @@ CHECKED_AS = {
 }
 
 
+def made_of(workload: Workload, rule: str) -> tuple[str, str]:
+    """The class that a rule is about, and how it was made."""
+    make_optimizer, make_plasticity = RULES[rule]
+    made = make_plasticity() or make_optimizer(workload.step_size)
+    return type(made).__name__, repr(made)
+
+
 def one_by_one(workload: Workload, rule: str = "sgd", threads: int = 1) -> Competitor:
     """`step`, once per example, from Python; a single real target is a Python float."""
     xs, ys = workload.examples

@@ -24,6 +24,8 @@ class Cost:
 
     workload: str
     rule: str
+    of: str  # the class
+    settings: str
     time: float
     times_base: float  # over plain SGD's, within each round
     bytes: float | None = None  # per example
@@ -59,6 +61,7 @@ def costs(rows: Sequence[Row], details: dict[str, dict[str, Any]]) -> list[Cost]
     entries = list(rows)
     shares = details.get("probe", {}).get("active_share", {})
     counts = details.get("streamdl", {}).get("instructions", {})
+    made = details.get("streamdl", {}).get("made", {})
     found = []
     for workload in dict.fromkeys(row.workload for row in entries):
         base = fastest(entries, workload, f"streamdl:{BASE}")
@@ -75,6 +78,7 @@ def costs(rows: Sequence[Row], details: dict[str, dict[str, Any]]) -> list[Cost]
                 Cost(
                     workload,
                     rule,
+                    *made.get(rule, ("", "")),
                     time=ours.median / 1e3,
                     times_base=ratio(ours, base)[0],
                     bytes=moved,

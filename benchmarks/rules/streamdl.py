@@ -14,6 +14,7 @@ from benchmarks.rules.traffic import TRAFFIC
 VARIANTS = tuple(TRAFFIC)
 LEARNED = 300  # examples before the one that is counted, as in the probe
 
+_made: dict[str, tuple[str, str]] = {}
 _counts: dict[str, int] = {}
 _reasons: set[str] = set()
 
@@ -31,6 +32,7 @@ def _count(workload: Workload, rule: str) -> int:
 
 
 def build(variant: str, workload: Workload) -> Competitor:
+    _made[variant] = streamdl_learner.made_of(workload, variant)
     if workload.name == COUNTED_ON and not TRAFFIC[variant].noise:
         try:
             _counts[variant] = _count(workload, variant)
@@ -41,5 +43,5 @@ def build(variant: str, workload: Workload) -> Competitor:
 
 def describe() -> dict[str, Any]:
     how = instructions.HOW if _counts else "; ".join(sorted(_reasons))
-    counted = {"instructions": dict(_counts), "instructions_how": how}
-    return streamdl_learner.describe() | counted
+    counted = {"instructions": _counts, "instructions_how": how}
+    return streamdl_learner.describe() | counted | {"made": _made}
