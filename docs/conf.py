@@ -13,7 +13,7 @@ html_show_sphinx = False
 html_copy_source = False
 html_show_sourcelink = False
 pygments_style = "friendly"
-pygments_dark_style = "native"
+pygments_dark_style = "github-dark"
 html_theme_options = {
     "light_css_variables": {
         "font-stack": "Inter, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif",

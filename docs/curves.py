@@ -103,7 +103,7 @@ def _deep_tracking(build: Build, seed: int, share: float, **values: float) -> Ar
 
 
 def _digits(build: Build, seed: int, share: float, **values: float) -> Array:
-    stream = sdl.streams.PermutedDigits(seed=seed, tasks=max(1, int(12 * share)))
+    stream = sdl.streams.PermutedDigits(seed=seed, tasks=max(1, int(POINTS * share)))
     network = sdl.MLP(stream.inputs, [64], stream.outputs)
     wrong = _points(_learned(build(network, stream.loss, seed, **values), stream))
     return 100.0 * (1.0 - np.minimum(wrong, 1.0))

@@ -17,8 +17,8 @@ OPERATORS = {
 
 # A name with its index, hat and primes; a number; a word of prose with its apostrophe; an operator; anything else.
 TOKEN = re.compile(
-    r"(?P<name>[A-Za-z][A-Za-z]*?)(?P<digits>\d*)(?:_(?P<index>[A-Za-z0-9_]+))?(?P<hat>-hat)?(?P<prime>'(?!s))?"
-    r"(?![A-Za-z0-9_])"
+    r"(?P<name>[A-Za-z][A-Za-z]*?)(?P<digits>\d*)(?:_(?P<index>[A-Za-z0-9_]+))?(?P<hat>-hat)?(?P<prime>'(?!s\b))?"
+    r"(?P<owner>'s\b)?(?![A-Za-z0-9_])"
     r"|(?P<number>\d+(?:\.\d+)?(?:e-?\d+)?)"
     r"|(?P<power>\^)"
     r"|(?P<operator>[-+*/<>!]=|[-*~]|(?<=[a-z])\.(?=[a-z]))"
@@ -52,6 +52,11 @@ def block(equation: str) -> str:
     return f'<div class="equation">{lines}</div>'
 
 
+def greek(prose: str) -> str:
+    """Prose with the Greek letters in its brackets as such: TD(lambda)."""
+    return re.sub(r"\(([a-z]+)\)", lambda found: f"({GREEK.get(found[1], found[1])})", prose)
+
+
 def letter(text: str) -> str:
     """A letter of the paper, or nothing."""
     return f'<span class="math">{typeset(text)}</span>' if text else ""
@@ -81,7 +86,7 @@ def _name(match: re.Match[str], rest: str) -> str:
     shown = f"<var>{GREEK.get(name, name)}{'̂' if match['hat'] else ''}</var>"
     if digits or index:
         shown += f"<sub>{digits or ''}{_index(index)}</sub>"
-    return shown + ("′" if match["prime"] else "")
+    return shown + ("′" if match["prime"] else "") + (match["owner"] or "")
 
 
 def _index(index: str | None) -> str:

@@ -13,7 +13,7 @@ import equations
 import streamdl as sdl
 from settings import Table, required
 from streamdl import _core
-from streamdl._tables import _default, _interval
+from streamdl._tables import default, interval
 from streamdl.experiments import EXPERIMENTS
 
 NOT_MEASURED = "Not measured in this build of the pages; `streamdl bench rules` measures it."
@@ -52,7 +52,7 @@ def page(kind: Kind, table: Table, caption: str, costs: dict[str, Any] | None) -
     name = table["name"]
     parts = [
         f"# {name}",
-        table["title"],
+        equations.greek(table["title"]),
         _html(equations.block(table["equation"])),
         "## When to use it",
         table["when"],
@@ -62,7 +62,7 @@ def page(kind: Kind, table: Table, caption: str, costs: dict[str, Any] | None) -
         *_state(table),
         "## Cost",
         f"Per weight and example: {_sentence(table['cost'])}",
-        *_measured(name, costs),
+        *_measured(table, costs),
         "## Learning curve",
         *(_image(name, theme) for theme in ("light", "dark")),
         caption,
@@ -107,8 +107,8 @@ def _arguments(kind: Kind, table: Table) -> str:
         (
             f"`{row['name']}`",
             equations.letter(row["letter"]),
-            _default(row).removeprefix("default "),
-            _interval(row).replace("inf", "∞"),
+            default(row).removeprefix("default "),
+            interval(row).replace("inf", "∞"),
             row["meaning"],
         )
         for row in table["hypers"]
@@ -154,27 +154,41 @@ def _meaning(text: str) -> str:
     return text
 
 
-def _measured(name: str, costs: dict[str, Any] | None) -> list[str]:
-    found = [cost for cost in (costs or {}).get("costs", []) if cost["of"] == name]
+def _measured(table: Table, costs: dict[str, Any] | None) -> list[str]:
+    found = [
+        cost | {"rule": _chosen(table, cost["arguments"])}
+        for cost in (costs or {}).get("costs", [])
+        if cost["of"] == table["name"]
+    ]
     if not found:
         return [NOT_MEASURED]
-    return [_cost_table(found, with_rule=False), _machine(costs)]
+    return [_cost_table(found), _machine(costs)]
 
 
-def _cost_table(found: list[dict[str, Any]], with_rule: bool) -> str:
-    def figure(value: float | None, digits: int = 2) -> str:
-        return "" if value is None else f"{value:,.{digits}f}"
+def _chosen(table: Table, arguments: dict[str, Any]) -> str:
+    """The arguments that are not the table's defaults."""
+    standard = {row["name"]: row["standard"] for row in table["hypers"]}
+    standard |= {row["name"]: row["choices"][row["standard"]] for row in table["options"]}
+    words = [f"{k}={v}" for k, v in arguments.items() if v != standard.get(k)]
+    return ", ".join(words) or "defaults"
+
+
+def _cost_table(found: list[dict[str, Any]]) -> str:
+    def figure(value: float | None) -> str:
+        if value is None:
+            return ""
+        return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
     heads = ("network", "as", "µs", "/ SGD", "bytes / SGD", "µs / bound", "PyTorch, µs")
     rows = [
         (
             cost["workload"],
-            f"`{cost['rule'] if with_rule else cost['settings']}`",
+            f"`{cost['rule']}`",
             figure(cost["time"]),
             figure(cost["times_base"]),
             figure(cost["bytes_times_base"]),
             figure(cost["over_bound"]),
-            figure(cost["torch"], 0),
+            figure(cost["torch"]),
         )
         for cost in found
     ]
@@ -207,7 +221,10 @@ def read_costs(path: Path) -> dict[str, Any]:
 def index(kind: Kind) -> str:
     """The list of one kind of rules."""
     found = [table for of, table in tables() if of is kind]
-    rows = [(f"[{t['name']}](rules/{t['name']}.md)", t["title"], t["source"]) for t in found]
+    rows = [
+        (f"[{t['name']}](rules/{t['name']}.md)", equations.greek(t["title"]), t["source"])
+        for t in found
+    ]
     names = "\n".join(f"rules/{table['name']}" for table in found)
     tree = f"```{{toctree}}\n:hidden:\n\n{names}\n```"
     grid = _grid((f"`sdl.{kind.module}`", "", "source"), rows)
@@ -218,7 +235,7 @@ def costs_page(costs: dict[str, Any] | None) -> str:
     """All measured costs in one table."""
     body = NOT_MEASURED
     if costs is not None:
-        body = f"{_cost_table(costs['costs'], with_rule=True)}\n\n{_machine(costs)}"
+        body = f"{_cost_table(costs['costs'])}\n\n{_machine(costs)}"
     return (
         f"# Costs\n\nWhat each rule takes beside plain SGD, and what its bytes allow.\n\n{body}\n"
     )

@@ -89,11 +89,11 @@ CHECKED_AS = {
 }
 
 
-def made_of(workload: Workload, rule: str) -> tuple[str, str]:
-    """The class that a rule is about, and how it was made."""
+def made_of(workload: Workload, rule: str) -> tuple[str, dict[str, Any]]:
+    """The class that a rule is about, and its arguments."""
     make_optimizer, make_plasticity = RULES[rule]
     made = make_plasticity() or make_optimizer(workload.step_size)
-    return type(made).__name__, repr(made)
+    return type(made).__name__, {**made.hyperparameters, **made.options}
 
 
 def one_by_one(workload: Workload, rule: str = "sgd", threads: int = 1) -> Competitor:

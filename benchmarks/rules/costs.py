@@ -25,7 +25,7 @@ class Cost:
     workload: str
     rule: str
     of: str  # the class
-    settings: str
+    arguments: dict[str, Any]
     time: float
     times_base: float  # over plain SGD's, within each round
     bytes: float | None = None  # per example
@@ -78,7 +78,7 @@ def costs(rows: Sequence[Row], details: dict[str, dict[str, Any]]) -> list[Cost]
                 Cost(
                     workload,
                     rule,
-                    *made.get(rule, ("", "")),
+                    *made.get(rule, ("", {})),
                     time=ours.median / 1e3,
                     times_base=ratio(ours, base)[0],
                     bytes=moved,

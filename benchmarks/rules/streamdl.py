@@ -14,7 +14,7 @@ from benchmarks.rules.traffic import TRAFFIC
 VARIANTS = tuple(TRAFFIC)
 LEARNED = 300  # examples before the one that is counted, as in the probe
 
-_made: dict[str, tuple[str, str]] = {}
+_made: dict[str, tuple[str, dict[str, Any]]] = {}
 _counts: dict[str, int] = {}
 _reasons: set[str] = set()
 
