@@ -75,6 +75,7 @@ RULES: dict[str, tuple[Any, Any]] = {
     "upgd_local": (lambda a: sdl.optim.UPGD(a, noise=0, scope="local"), _none),
     "redo": (_sgd, lambda: sdl.plasticity.ReDo()),
     "self_normalized_reset": (_sgd, lambda: sdl.plasticity.SelfNormalizedReset()),
+    "imprinting": (_sgd, lambda: sdl.plasticity.Imprinting()),
     "shrink_and_perturb": (_sgd, lambda: sdl.plasticity.ShrinkAndPerturb(1e-6, 1e-5)),
     "l2_init": (_sgd, lambda: sdl.plasticity.L2Init(1e-4)),
     "weight_clipping": (_sgd, lambda: sdl.plasticity.WeightClipping(10.0)),

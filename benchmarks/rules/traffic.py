@@ -81,6 +81,7 @@ TRAFFIC = {
     "continual_backprop": _active("w"),
     "redo": _active("w"),
     "self_normalized_reset": _active("w"),
+    "imprinting": _active("w"),
     "shrink_and_perturb": Traffic("w", (Pass("w", active_only=True), Pass("w")), noise=True),
     "l2_init": Traffic("wo", (Pass("w", reads="o"),)),
     "weight_clipping": _active("w"),
