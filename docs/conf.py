@@ -9,7 +9,7 @@ html_theme = "furo"
 html_title = "streamdl"
 html_static_path = ["static"]
 html_css_files = ["style.css"]
-html_show_sphinx = False
+html_show_sphinx = html_show_copyright = False
 html_copy_source = False
 html_show_sourcelink = False
 pygments_style = "friendly"

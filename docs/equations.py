@@ -10,14 +10,15 @@ GREEK = {
     "lambda": "λ", "mu": "μ", "rho": "ρ", "sigma": "σ", "tau": "τ", "xi": "ξ",
 }  # fmt: skip
 PAIRS = ("dw", "gh")  # two letters that are one quantity
+ACCENTS = {"-hat": "\u0302", "-bar": "\u0304"}
 OPERATORS = {
     "-=": "−=", "+=": "+=", "*=": "×=", "/=": "÷=", "<=": "≤", ">=": "≥", "!=": "≠", "-": "−", "*": "·", ".": " · ",
     "~": "∼",
 }  # fmt: skip
 
-# A name with its index, hat and primes; a number; a word of prose with its apostrophe; an operator; anything else.
+# A name with its index, accent and primes; a number; a word of prose with its apostrophe; an operator; anything else.
 TOKEN = re.compile(
-    r"(?P<name>[A-Za-z][A-Za-z]*?)(?P<digits>\d*)(?:_(?P<index>[A-Za-z0-9_]+))?(?P<hat>-hat)?(?P<prime>'(?!s\b))?"
+    r"(?P<name>[A-Za-z][A-Za-z]*?)(?P<digits>\d*)(?:_(?P<index>[A-Za-z0-9_]+))?(?P<accent>-hat|-bar)?(?P<prime>'(?!s\b))?"
     r"(?P<owner>'s\b)?(?![A-Za-z0-9_])"
     r"|(?P<number>\d+(?:\.\d+)?(?:e-?\d+)?)"
     r"|(?P<power>\^)"
@@ -83,7 +84,7 @@ def _name(match: re.Match[str], rest: str) -> str:
     if not is_symbol:  # an argument by its name, a function, or prose
         word = html.escape(match[0], quote=False)
         return f'<span class="name">{word}</span>' if index else word
-    shown = f"<var>{GREEK.get(name, name)}{'̂' if match['hat'] else ''}</var>"
+    shown = f"<var>{GREEK.get(name, name)}{ACCENTS.get(match['accent'], '')}</var>"
     if digits or index:
         shown += f"<sub>{digits or ''}{_index(index)}</sub>"
     return shown + ("′" if match["prime"] else "") + (match["owner"] or "")
