@@ -4,6 +4,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
+#include <stdexcept>
 #include <string>
 
 #include "rules/table.h"
@@ -36,7 +37,16 @@ inline nanobind::dict words_of(const base::Description& about, const char* when)
   return d;
 }
 
-// Adds the rows of `fields` whose names `list` has not. They start at 0, at 1, or at a hyper-parameter.
+// Where a field starts, in words.
+template <class Rule>
+const char* start_of(int start) {
+  if (start >= 0) return Rule::hypers[start].name;
+  if (start == base::kStartsAtZero) return "0";
+  if (start == base::kStartsAtOne) return "1";
+  throw std::logic_error("a field's start that documentation has no word for");
+}
+
+// Adds the rows of `fields` whose names `list` has not.
 template <class Rule, class Row>
 void add_fields(nanobind::list list, const Row* fields, int count) {
   for (const Row* f = fields; f != fields + count; ++f) {
@@ -45,9 +55,7 @@ void add_fields(nanobind::list list, const Row* fields, int count) {
     if (known) continue;
     nanobind::dict d;
     d["name"] = f->name;
-    d["start"] = f->start == base::kStartsAtZero  ? "0"
-                 : f->start == base::kStartsAtOne ? "1"
-                                                  : Rule::hypers[f->start].name;
+    d["start"] = start_of<Rule>(f->start);
     d["meaning"] = f->meaning;
     list.append(d);
   }
