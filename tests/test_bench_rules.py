@@ -6,7 +6,9 @@ import ctypes
 import importlib
 import platform
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -170,15 +172,31 @@ def test_a_call_that_learns_nothing_falls_out() -> None:
     assert 300 < found < 10_000  # 360 weights, in vectors
 
 
+# ---- time ---------------------------------------------------------------------------------------
+
+
+def test_time_of_the_processor_leaves_out_what_a_call_waits() -> None:
+    worker: Any = importlib.import_module("benchmarks.common.worker")
+    module = SimpleNamespace(
+        build=lambda variant, workload: protocol.Competitor(
+            lambda x, y: time.sleep(0.02), [(None, None)], rule=None
+        )
+    )
+    entry = worker.Entry(module, "", SMALL, 1)
+    assert min(entry.round(0.0, 1, False)) > 15e6  # nanoseconds
+    assert np.median(entry.round(0.0, 1, True)) < 5e6
+    assert runner.load("rules").processor_time
+
+
 # ---- verdicts -----------------------------------------------------------------------------------
 
 
 def _rows(workload: str, **microseconds: float) -> list[Any]:
     rows = []
-    for entry, time in microseconds.items():
+    for entry, taken in microseconds.items():
         competitor, _, rule = entry.partition("__")
         name = {"ours": "streamdl", "bound": "probe", "torch": "torch_eager"}[competitor]
-        rows.append(runner.Row(workload, name, rule, summary.summarize([[1e3 * time]])))
+        rows.append(runner.Row(workload, name, rule, summary.summarize([[1e3 * taken]])))
     return rows
 
 

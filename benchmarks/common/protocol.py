@@ -79,6 +79,8 @@ class Scenario:
     rounds: int = 7
     warm_up_examples: int = 200
     unit: str = "us/example"  # or "ns/call", or "GB/s"
+    # Time of the processor, not of the wall: long calls of one thread are then comparable on a busy machine, too.
+    processor_time: bool = False
     # The bytes that one call on this workload moves, for "GB/s".
     bytes_per_call: Callable[[str], float] | None = None
     # From a runner.Result; None: the usual tables.

@@ -11,5 +11,6 @@ SCENARIO = Scenario(
     seconds_per_round=0.12,
     examples_per_round=2000,
     warm_up_examples=60,
+    processor_time=True,
     account=account,
 )
