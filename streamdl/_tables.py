@@ -65,7 +65,8 @@ def chosen(field: str, value: Any, choices: list[str]) -> str:
     return str(value)
 
 
-def _interval(row: Table) -> str:
+def interval(row: Table) -> str:
+    """The range of a hyper-parameter."""
     left, right = "(" if row["low_open"] else "[", ")" if row["high_open"] else "]"
     return f"{left}{row['low']:g}, {row['high']:g}{right}"
 
@@ -88,11 +89,12 @@ def number(of: str, row: Table, is_given: bool, given: Any) -> float:
     if not fits or (row["is_whole"] and number != math.floor(number)):
         kind = "a whole number" if row["is_whole"] else "a number"
         none = " or None" if can_be_none else ""
-        raise ValueError(f"{of}.{name}: expected {kind} in {_interval(row)}{none}, got {given!r}")
+        raise ValueError(f"{of}.{name}: expected {kind} in {interval(row)}{none}, got {given!r}")
     return number
 
 
-def _default(row: Table) -> str:
+def default(row: Table) -> str:
+    """Its default in words."""
     if math.isnan(row["standard"]):
         return "required"
     none = row["is_whole"] and row["standard"] == 0
@@ -102,12 +104,12 @@ def _default(row: Table) -> str:
 def described(row: Table) -> str:
     """One line of a class's documentation."""
     letter = row["letter"] or "-"
-    return f"{row['name']} ({letter}): {row['meaning']}; {_interval(row)}, {_default(row)}."
+    return f"{row['name']} ({letter}): {row['meaning']}; {interval(row)}, {default(row)}."
 
 
 def documentation(table: Table, *more: str) -> str:
-    """The docstring: title, equation, arguments with letters and ranges, source and cost."""
-    lines = [table["title"], "", table["equation"], ""]
+    """The docstring: title, equation, use, arguments with letters and ranges, source and cost."""
+    lines = [table["title"], "", table["equation"], "", f"For: {table['when']}", ""]
     lines += [described(row) for row in table["hypers"]]
     for row in table["options"]:
         choices, default = ", ".join(row["choices"]), row["choices"][row["standard"]]

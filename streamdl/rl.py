@@ -138,7 +138,7 @@ class LinearTD(_core.LinearTD):
 
 
 def _make(table: dict[str, Any]) -> type[LinearTD]:
-    lines = [table["title"], "", table["equation"], ""]
+    lines = [table["title"], "", table["equation"], "", f"For: {table['when']}", ""]
     lines.append("features: how many numbers x has; 1 to 2^30.")
     lines += [described(row) for row in table["hypers"]]
     if table["has_gradient"]:

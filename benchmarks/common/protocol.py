@@ -50,6 +50,24 @@ class Ratio:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Rows of text under heads, for the terminal."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a scenario makes of its entries: tables in place of the usual ones, and what is kept."""
+
+    tables: list[Table]
+    notes: list[str]
+    kept: Any  # for the JSON
+
+
+@dataclass(frozen=True)
 class Scenario:
     """What one folder measures; its `__init__.py` names it SCENARIO."""
 
@@ -63,6 +81,10 @@ class Scenario:
     rounds: int = 7
     warm_up_examples: int = 200
     unit: str = "us/example"  # or "ns/call", or "GB/s"
+    # Time of the processor, not of the wall: long calls of one thread are then comparable on a busy machine, too.
+    processor_time: bool = False
     # The bytes that one call on this workload moves, for "GB/s".
     bytes_per_call: Callable[[str], float] | None = None
+    # From a runner.Result; None: the usual tables.
+    account: Callable[[Any], Account] | None = None
     only: dict[str, tuple[str, ...]] = field(default_factory=dict)  # competitor -> its workloads

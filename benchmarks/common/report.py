@@ -8,31 +8,46 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.common.protocol import Table
 from benchmarks.common.runner import OURS, Result, Row, Verdict, fastest
 
 WIDTH = 120  # columns that the tables with boxes need
 
 
 def show(result: Result, plain: bool = False) -> None:
-    """One table of entries, one of ratios, and what is missing from them.
+    """The scenario's own tables, or one of entries and one of ratios; and what is missing from them.
 
     With rich, when it is installed and the terminal is wide enough; else in plain text.
     """
     narrow = not sys.stdout.isatty() or shutil.get_terminal_size().columns < WIDTH
     table = _plain_table if plain or narrow else _rich_table
-    scenario = result.scenario
-    rows = [_cells(result, row) for row in _in_order(result)]
-    unit = scenario.unit
-    heads = ("workload", "entry", unit, "p99", "p99.9", "per second", "/ streamdl", "loss check")
-    table(f"{scenario.name}: {scenario.title}", heads, rows)
-    if result.verdicts:
-        table(
-            f"{scenario.name}: ratios within this run (median of the rounds)",
-            ("workload", "ratio", "measured", "rounds from..to", "asked", "aim", ""),
-            [_verdict_cells(verdict) for verdict in result.verdicts],
-        )
+    tables, notes = _usual(result), []
+    if result.scenario.account is not None:
+        account = result.scenario.account(result)
+        tables, notes = account.tables, account.notes
+    for content in tables:
+        table(content.title, content.heads, content.rows)
+    for note in notes:
+        print(note)
     for workload, entry, reason in _missing(result):
         print(f"{workload} {entry}: {reason}")
+
+
+def _usual(result: Result) -> list[Table]:
+    scenario = result.scenario
+    unit = scenario.unit
+    heads = ("workload", "entry", unit, "p99", "p99.9", "per second", "/ streamdl", "loss check")
+    rows = [_cells(result, row) for row in _in_order(result)]
+    tables = [Table(f"{scenario.name}: {scenario.title}", heads, rows)]
+    if result.verdicts:
+        tables.append(
+            Table(
+                f"{scenario.name}: ratios within this run (median of the rounds)",
+                ("workload", "ratio", "measured", "rounds from..to", "asked", "aim", ""),
+                [_verdict_cells(verdict) for verdict in result.verdicts],
+            )
+        )
+    return tables
 
 
 def _in_order(result: Result) -> list[Row]:
@@ -114,10 +129,10 @@ def _plain_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]
 def _rich_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     try:
         from rich.console import Console
-        from rich.table import Table
+        from rich.table import Table as RichTable
     except ImportError:
         return _plain_table(title, heads, rows)
-    table = Table(title=title, title_justify="left")
+    table = RichTable(title=title, title_justify="left")
     for index, head in enumerate(heads):
         table.add_column(head, justify="left" if index < 2 else "right", overflow="fold")
     for row in rows:
@@ -128,8 +143,10 @@ def _rich_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]])
 
 def as_json(result: Result) -> dict[str, Any]:
     """Everything of one scenario: nanoseconds per example, medians of every round, ratios."""
+    account = result.scenario.account
     return {
         "title": result.scenario.title,
+        "account": None if account is None else account(result).kept,
         "entries": [
             {
                 "workload": row.workload,

@@ -193,6 +193,7 @@ def _measure(
                         "workload": workload,
                         "variant": row.variant,
                         "seconds": scenario.seconds_per_round * effort.share,
+                        "processor_time": scenario.processor_time,
                         "examples": int(scenario.examples_per_round * effort.share),
                     }
                 )

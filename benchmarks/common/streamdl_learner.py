@@ -61,6 +61,7 @@ RULES: dict[str, tuple[Any, Any]] = {
     "pgd": (lambda a: sdl.optim.PGD(step_size=a, noise=1e-3), _none),
     "rmsprop": (lambda a: sdl.optim.RMSprop(step_size=a / 30), _none),
     "adam": (lambda a: sdl.optim.Adam(step_size=a / 30), _none),
+    "adamw": (lambda a: sdl.optim.AdamW(step_size=a / 30), _none),
     "autostep": (lambda a: sdl.optim.Autostep(step_size=a, meta_step_size=1e-3), _none),
     "hypergradient": (lambda a: sdl.optim.HypergradientDescent(a, 1e-9), _none),
     "hypergradient_per_weight": (
@@ -73,6 +74,10 @@ RULES: dict[str, tuple[Any, Any]] = {
     "upgd": (lambda a: sdl.optim.UPGD(a, noise=0), _none),
     "upgd_noisy": (lambda a: sdl.optim.UPGD(a), _none),
     "upgd_local": (lambda a: sdl.optim.UPGD(a, noise=0, scope="local"), _none),
+    "redo": (_sgd, lambda: sdl.plasticity.ReDo()),
+    "self_normalized_reset": (_sgd, lambda: sdl.plasticity.SelfNormalizedReset()),
+    "imprinting": (_sgd, lambda: sdl.plasticity.Imprinting()),
+    "shrink_and_perturb": (_sgd, lambda: sdl.plasticity.ShrinkAndPerturb(1e-6, 1e-5)),
     "l2_init": (_sgd, lambda: sdl.plasticity.L2Init(1e-4)),
     "weight_clipping": (_sgd, lambda: sdl.plasticity.WeightClipping(10.0)),
 }
@@ -84,6 +89,13 @@ CHECKED_AS = {
     "weight_decay": "weight_decay",
     "continual_backprop": "sgd",
 }
+
+
+def made_of(workload: Workload, rule: str) -> tuple[str, dict[str, Any]]:
+    """The class that a rule is about, and its arguments."""
+    make_optimizer, make_plasticity = RULES[rule]
+    made = make_plasticity() or make_optimizer(workload.step_size)
+    return type(made).__name__, {**made.hyperparameters, **made.options}
 
 
 def one_by_one(workload: Workload, rule: str = "sgd", threads: int = 1) -> Competitor:

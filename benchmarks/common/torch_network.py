@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from benchmarks.common import reference
 from benchmarks.common.protocol import Competitor
 from benchmarks.common.workloads import Workload
 
@@ -45,9 +46,32 @@ def blocks(workload: Workload, size: int) -> list[tuple[torch.Tensor, torch.Tens
 
 
 def eager(workload: Workload, variant: str, size: int = 0) -> Competitor:
-    """The textbook loop, with SGD's "foreach" or "fused" kernels; `size` 0: one example."""
+    """SGD with its "foreach" or "fused" kernels; `size` 0: one example."""
     net = network(workload)
     optimizer = torch.optim.SGD(net.parameters(), lr=workload.step_size, **{variant: True})
+    return _loop(workload, net, optimizer, size, "sgd")
+
+
+# Rule -> torch's optimizer from parameters and a step size, with the fastest kernels it has. The keys and the
+# hyper-parameters are those of streamdl_learner.RULES.
+OPTIMIZERS: dict[str, Any] = {
+    "sgd": lambda p, a: torch.optim.SGD(p, lr=a, fused=True),
+    "momentum": lambda p, a: torch.optim.SGD(p, lr=a, momentum=0.9, fused=True),
+    "rmsprop": lambda p, a: torch.optim.RMSprop(p, lr=a / 30, foreach=True),
+    "adam": lambda p, a: torch.optim.Adam(p, lr=a / 30, fused=True),
+    "adamw": lambda p, a: torch.optim.AdamW(p, lr=a / 30, fused=True),
+}
+
+
+def eager_rule(workload: Workload, rule: str) -> Competitor:
+    """Another rule, one example at a time; its losses are checked where the reference knows it."""
+    net = network(workload)
+    optimizer = OPTIMIZERS[rule](net.parameters(), workload.step_size)
+    return _loop(workload, net, optimizer, 0, rule if rule in reference.RULES else None)
+
+
+def _loop(workload: Workload, net: Any, optimizer: Any, size: int, rule: str | None) -> Competitor:
+    """The textbook loop."""
 
     def call(x: Any, y: Any) -> torch.Tensor:
         optimizer.zero_grad()
@@ -57,8 +81,8 @@ def eager(workload: Workload, variant: str, size: int = 0) -> Competitor:
         return loss.detach()
 
     if size:
-        return Competitor(call, blocks(workload, size), size)
-    return Competitor(call, examples(workload))
+        return Competitor(call, blocks(workload, size), size, rule=rule)
+    return Competitor(call, examples(workload), rule=rule)
 
 
 def compiled(workload: Workload) -> Competitor:

@@ -103,11 +103,11 @@ class Entry:
             found.extend(np.ravel(np.asarray(self.competitor.call(x, y), np.float64)))
         return np.asarray(found)
 
-    def round(self, seconds: float, examples: int) -> list[float]:
+    def round(self, seconds: float, examples: int, processor_time: bool) -> list[float]:
         """Nanoseconds per example, one sample per group of calls."""
         call, finish, group = self.competitor.call, self.competitor.finish, self.group
         per_sample = group * self.competitor.examples_per_call
-        clock = time.perf_counter_ns
+        clock = time.process_time_ns if processor_time else time.perf_counter_ns
         samples: list[float] = []
         end = clock() + int(seconds * 1e9)
         budget = max(3, examples // per_sample)
@@ -145,7 +145,8 @@ def answer(module: ModuleType, entries: dict[Any, Entry], request: dict[str, Any
         wrong = entry.deviation is not None and not entry.deviation <= TOLERANCE
         return {"deviation": entry.deviation, "wrong": wrong, "group": entry.group}
     if request["do"] == "round":
-        return {"samples": entries[key].round(request["seconds"], request["examples"])}
+        keys = ("seconds", "examples", "processor_time")
+        return {"samples": entries[key].round(*(request[k] for k in keys))}
     pin(request["cores"])
     details = {"blas": blas_kernels()}
     if hasattr(module, "describe"):

@@ -40,12 +40,7 @@ nb::dict describe_as(nb::list hypers) {
     options.append(d);
   }
   const base::Description& about = Rule::description;
-  nb::dict d;
-  d["name"] = about.name;
-  d["title"] = about.title;
-  d["equation"] = about.equation;
-  d["source"] = about.source;
-  d["cost"] = about.cost;
+  nb::dict d = words_of(about, Rule::when);
   d["no_weight_decay"] = about.no_weight_decay ? nb::cast(about.no_weight_decay) : nb::none();
   d["hypers"] = hypers;
   d["options"] = options;
@@ -59,14 +54,17 @@ nb::list own_hypers() {
   return hypers;
 }
 
-// Rules of one name are one class.
+// Rules of one name are one class, with the fields of them all.
 nb::list rules() {
   nb::list list;
-  std::map<std::string, bool> seen;
+  std::map<std::string, nb::list> fields, shared;
   auto add = [&](auto rule) {
     using Rule = decltype(rule);
-    if (seen[Rule::description.name]) return;
-    seen[Rule::description.name] = true;
+    const std::string name = Rule::description.name;
+    const bool is_first = !fields.count(name);
+    add_fields<Rule>(fields[name], Rule::fields, Rule::field_count);
+    add_fields<Rule>(shared[name], Rule::shared, Rule::shared_count);
+    if (!is_first) return;
     nb::list hypers = own_hypers<Rule>();
     if (Rule::takes_decays) {
       hypers.append(row_of(base::kCommonHyperParameters[0], 0));
@@ -74,6 +72,9 @@ nb::list rules() {
     }
     nb::dict d = describe_as<Rule>(hypers);
     d["uses_sensitivity"] = Rule::uses_sensitivity;
+    d["one_output"] = Rule::descends_output;
+    d["fields"] = fields[name];
+    d["shared"] = shared[name];
     list.append(d);
   };
 #define STREAMDL_DESCRIBE(Rule) add(base::Rule{});

@@ -215,13 +215,11 @@ nb::list rules() {
     using Rule = decltype(rule);
     nb::list hypers;
     for (const auto& h : Rule::hypers) hypers.append(row_of(h, h.standard));
-    nb::dict d;
-    d["name"] = Rule::description.name;
-    d["title"] = Rule::description.title;
-    d["equation"] = Rule::description.equation;
-    d["source"] = Rule::description.source;
-    d["cost"] = Rule::description.cost;
+    nb::list fields;
+    add_fields<Rule>(fields, Rule::fields, (int)std::size(Rule::fields));
+    nb::dict d = words_of(Rule::description, Rule::when);
     d["hypers"] = hypers;
+    d["fields"] = fields;
     d["has_gradient"] = Rule::has_gradient;
     list.append(d);
   };

@@ -62,7 +62,7 @@ inline constexpr int kMaxShared = 8, kMaxOptions = 3;
 // take the rounding of the update into account by kRounding.
 inline constexpr double kSmall = 1e30, kRounding = 1 + 1e-6;
 
-// What a rule says of itself, for the documentation.
+// What a rule says of itself, for the documentation; beside it, in `when`, what it is good for.
 struct Description {
   const char* name;                       // class in streamdl.optim
   const char* title;                      // one line
@@ -82,6 +82,7 @@ inline constexpr int kCommonHypers = 2;
 
 // What holds of a rule that does not say otherwise.
 struct RuleDefaults {
+  static constexpr const char* when = "";  // of rules that share a description, the first says it
   static constexpr int field_count = 0, shared_count = 0, option_count = 0, clock_count = 0;
   static constexpr const Field* fields = nullptr;
   static constexpr const Shared* shared = nullptr;
@@ -110,6 +111,7 @@ struct RuleDefaults {
 
 // What holds of a plasticity method that does not say otherwise.
 struct MethodDefaults {
+  static constexpr const char* when = "";
   static constexpr int option_count = 0;
   static constexpr const Option* options = nullptr;
   static constexpr bool of_units = false;  // regenerates units

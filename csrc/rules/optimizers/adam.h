@@ -12,6 +12,10 @@ struct Adam : RuleDefaults {
       "m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;  "
       "w -= step_size (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)",
       "Kingma and Ba, 2015", "two fields, one root and one division; silent rows are visited"};
+  static constexpr const char* when =
+      "Gradients that differ widely in size from weight to weight, or a comparison with the habits of batch learning. "
+      "On long streams that change it can lose plasticity sooner than SGD; equal betas, or a plasticity method beside "
+      "it, help.";
 
   enum { step_size, beta1, beta2, epsilon };
   static constexpr HyperParameter hypers[] = {

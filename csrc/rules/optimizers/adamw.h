@@ -14,6 +14,9 @@ struct AdamW : Adam {
       "Loshchilov and Hutter, 2019",
       "as Adam; silent rows are visited",
       "AdamW decays weights past the gradient: use decoupled_weight_decay, or Adam(weight_decay=...)"};
+  static constexpr const char* when =
+      "As Adam, where weights should stay small, too: the decay goes past the moments, so that it is the same for all "
+      "weights.";
   static constexpr double decoupled_weight_decay = 1e-2;
 };
 

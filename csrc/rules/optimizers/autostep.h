@@ -13,6 +13,9 @@ struct Autostep : RuleDefaults {
       "incoming weights);  a /= M;  w -= a g;  h = h (1 - a d) - a g, with d the sensitivity of the weight",
       "Mahmood, Sutton, Degris and Pilarski, 2012; network form: conformance definition",
       "three fields, two passes, one exponential and one division; silent rows rest while no M exceeds 1"};
+  static constexpr const char* when =
+      "The first of the learned step sizes to try: it does what IDBD does where scales are unknown or drift, as it "
+      "normalises its own meta step and cannot overshoot on an example. Its defaults fit many problems.";
 
   enum { step_size, meta_step_size, tau };
   static constexpr HyperParameter hypers[] = {

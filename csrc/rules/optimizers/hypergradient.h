@@ -14,6 +14,9 @@ struct HypergradientDefaults : RuleDefaults {
       "u = momentum u + g, or Adam's m-hat / (sqrt(v-hat) + epsilon);  w -= a u",
       "Baydin, Cornish, Martinez Rubio, Schmidt and Wood, 2018",
       "one field and two passes (per weight: two fields and one pass); base adam: two more, one root and one division"};
+  static constexpr const char* when =
+      "A single step size that should find its own value, at little cost. The meta step size depends on the scale of "
+      "the loss: search it over orders of magnitude.";
 
   enum { step_size, meta_step_size, momentum, beta1, beta2, epsilon };
   static constexpr HyperParameter hypers[] = {

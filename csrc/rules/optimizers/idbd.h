@@ -14,6 +14,10 @@ struct IDBD : RuleDefaults {
       "beta -= theta g h;  a = exp(beta);  w -= a g;  h = h max(0, 1 - a d) - a g, "
       "with d the sensitivity of the weight (x^2 in a linear network)",
       "Sutton, 1992; network form: conformance definition", "two fields and one exponential; silent rows rest"};
+  static constexpr const char* when =
+      "Inputs that differ in how much they matter, where nobody knows which do: those that matter get long steps, the "
+      "others short ones. Its meta step size depends on the scale of errors and inputs; Autostep takes that dependence "
+      "away. Silent rows cost nothing.";
 
   enum { step_size, meta_step_size };
   static constexpr HyperParameter hypers[] = {

@@ -14,6 +14,9 @@ struct Intentional : RuleDefaults {
       "a = eta / max(sqrt(s / (1 - k^t) Z), 1e-8);  w -= a D e / r, with D the clipped error y - output",
       "Sharifnassab, Elsayed, Mahmood and Sutton, 2026",
       "two fields, two passes, two roots and three divisions; silent rows are visited"};
+  static constexpr const char* when =
+      "Where it is easier to say which share of an error one step should remove than to guess a step size: eta means "
+      "the same on every problem.";
 
   enum { fraction, discount, trace_decay, beta2, clip, clip_decay, norm_decay, normalize_td_error };
   static constexpr HyperParameter hypers[] = {

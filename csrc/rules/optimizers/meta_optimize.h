@@ -17,6 +17,9 @@ struct MetaOptimizeDefaults : RuleDefaults {
       "ln a -= theta times the meta update's direction of m, with u the base update's direction",
       "Sharifnassab, Salehkaleybar and Sutton, 2025",
       "one field and those of base and meta update (per weight: one more), one pass; silent rows are visited"};
+  static constexpr const char* when =
+      "Step sizes that answer for their effect on later losses, under a base update of your choice. One step size for "
+      "the network is the cheapest; one per weight finds the inputs that matter.";
 
   enum {
     step_size,

@@ -16,6 +16,9 @@ struct ObGD : RuleDefaults {
       "Elsayed, Vasan and Mahmood, 2024",
       "one field, two passes; silent rows are visited",
       "its traces hold gradients of the output, not of a loss: use decoupled_weight_decay"};
+  static constexpr const char* when =
+      "Temporal differences and policies in networks, one sample at a time: the bound keeps a single surprising error "
+      "from undoing what was learned. Raise kappa where learning is unstable.";
 
   enum { step_size, discount, trace_decay, kappa };
   static constexpr HyperParameter hypers[] = {
@@ -64,6 +67,7 @@ struct AdaptiveObGD : ObGD {
       "Elsayed, Vasan and Mahmood, 2024",
       "two fields, two passes, two roots and divisions; silent rows are visited",
       ObGD::description.no_weight_decay};
+  static constexpr const char* when = "ObGD where gradients differ widely in size from weight to weight.";
 
   enum { beta2 = kappa + 1, epsilon };
   static constexpr HyperParameter hypers[] = {

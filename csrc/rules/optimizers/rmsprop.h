@@ -11,6 +11,8 @@ struct RMSprop : RuleDefaults {
                                               "v = decay v + (1 - decay) g^2;  w -= step_size g / (sqrt(v) + epsilon)",
                                               "Tieleman and Hinton, 2012",
                                               "one field, one root and one division; silent rows are visited"};
+  static constexpr const char* when =
+      "Adam without a memory of directions: one field less, and quicker to turn when the stream does.";
 
   enum { step_size, decay, epsilon };
   static constexpr HyperParameter hypers[] = {

@@ -12,6 +12,10 @@ struct SGD : RuleDefaults {
       "b = momentum b + g;  w -= step_size b;  nesterov: w -= step_size (g + momentum b)",
       "Robbins and Monro, 1951; Polyak, 1964; Sutskever et al., 2013",
       "no field, one fused multiply-add; with momentum one field, and silent rows are visited"};
+  static constexpr const char* when =
+      "The plain baseline and the fastest: start here, then see what another rule adds. It needs a step size that fits "
+      "the problem; inputs and units that are silent cost nothing. Momentum smooths the gradients, and pays by "
+      "visiting every row.";
 
   enum { step_size, momentum, nesterov };
   static constexpr HyperParameter hypers[] = {

@@ -16,6 +16,9 @@ struct UPGDRule : RuleDefaults {
       "protecting=False: w -= alpha (g + sigma xi (1 - s));  adaptive: Adam's direction in place of g",
       "Elsayed and Mahmood, 2024",
       "one field (adaptive: three), two passes, one sigmoid and, with noise, one normal draw; silent rows are visited"};
+  static constexpr const char* when =
+      "Sequences of tasks where what is useful must be kept while the rest stays able to learn: useful weights are "
+      "held, useless ones are moved by the gradient and by noise. noise=0 spares the draw, which is half of the cost.";
 
   enum { step_size, utility_decay, noise, corrected_max, protecting, beta1, beta2, epsilon };
   static constexpr HyperParameter hypers[] = {
@@ -113,6 +116,9 @@ struct PGD : RuleDefaults {
       "PGD", "Gradient descent with noise added to every gradient, the ones of silent weights included.",
       "w -= alpha (g + sigma xi), with xi ~ N(0, 1)", "Elsayed and Mahmood, 2024",
       "no field, one normal draw; silent rows are visited"};
+  static constexpr const char* when =
+      "A control for UPGD: noise alone keeps weights moving, but protects none. It costs more than SGD, as every "
+      "weight takes a draw.";
 
   enum { step_size, noise };
   static constexpr HyperParameter hypers[] = {

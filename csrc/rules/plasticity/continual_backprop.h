@@ -16,6 +16,10 @@ struct ContinualBackprop : MethodDefaults {
       "anew, outgoing weights 0",
       "Dohare, Hernandez-Garcia, Lan, Rahman, Mahmood and Sutton, 2024",
       "O(units), and a row and a column per unit reborn"};
+  static constexpr const char* when =
+      "The first to try against loss of plasticity on long streams: a few units at a time are born anew, where they "
+      "are missed least. A unit should live long enough to become useful, so large networks take small rates: 1e-4 for "
+      "hundreds of units, 1e-6 for thousands.";
 
   enum { replacement_rate, maturity, decay, max_per_step };
   static constexpr HyperParameter hypers[] = {

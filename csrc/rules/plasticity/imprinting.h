@@ -16,6 +16,10 @@ struct Imprinting : MethodDefaults {
       "output)",
       "Javed, 2025 (real-time networks), as published in code",
       "O(units) per example, and a row and a column per unit imprinted"};
+  static constexpr const char* when =
+      "Patterns that are rare and matter, seen once: a unit of the last hidden layer is made to know a surprising "
+      "input "
+      "at once, where gradients would take many examples. Made for threshold units over binary inputs.";
 
   enum { step_size, surprise, decay, probability, join, fraction, maturity };
   static constexpr HyperParameter hypers[] = {

@@ -10,6 +10,8 @@ struct ReDo : MethodDefaults {
       "ReDo", "Regenerates dormant units: those whose mean |h| over a period is a small share of their layer's.",
       "every period examples: s = mean |h| / (mean over the layer of mean |h| + 1e-9);  s <= threshold: regenerated",
       "Sokar, Agarwal, Castro and Evci, 2023", "O(units), and a row and a column per unit reborn"};
+  static constexpr const char* when =
+      "Units that fall silent and stay so. It looks once per period, and costs next to nothing in between.";
 
   enum { threshold, period };
   static constexpr HyperParameter hypers[] = {

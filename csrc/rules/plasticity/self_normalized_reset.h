@@ -12,6 +12,9 @@ struct SelfNormalizedReset : MethodDefaults {
       "SelfNormalizedReset", "Regenerates units that have been silent for too long, by the measure of their own past.",
       "a: examples since h > 0;  silent, and P(past a >= a) <= threshold: regenerated", "Farias and Jozefiak, 2025",
       "O(units): one look at the unit's histogram of past silences"};
+  static constexpr const char* when =
+      "Units whose natural rates of firing differ, so that no one threshold fits them: each is judged by its own past. "
+      "Its one parameter is a rate of false alarms.";
 
   enum { threshold, minimum };
   static constexpr HyperParameter hypers[] = {

@@ -10,6 +10,9 @@ struct ShrinkAndPerturb : MethodDefaults {
       "ShrinkAndPerturb", "Shrinks all weights and adds noise after every update, biases too.",
       "w = (1 - shrink) w + noise N(0, 1)", "Ash and Adams, 2020; per update: Dohare et al., 2024",
       "one more pass, one normal draw; silent rows are visited"};
+  static constexpr const char* when =
+      "Weights that grow over a long stream, and units that have become alike: all weights shrink, and noise sets them "
+      "apart. Every weight takes a normal draw, which is its cost.";
 
   enum { shrink, noise };
   static constexpr HyperParameter hypers[] = {

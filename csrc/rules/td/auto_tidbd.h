@@ -18,6 +18,8 @@ struct AutoTIDBD {
       "h = h max(0, 1 - a p e) + a delta e",
       "Kearney, Veeriah, Travnik, Pilarski and Sutton, 2019",
       "four fields, one division and one exponential per eligible feature"};
+  static constexpr const char* when =
+      "TIDBD where the scale of rewards is unknown or drifts, with a bound that keeps long steps from diverging.";
 
   enum { step_size, meta_step_size, discount, trace_decay, tau, trace_cutoff };
   static constexpr HyperParameter hypers[] = {

@@ -22,6 +22,9 @@ struct SwiftTD {
       "o = v",
       "Javed, Sharifnassab and Sutton, 2024 (the authors' dense program)",
       "seven fields, one division and one exponential per eligible feature"};
+  static constexpr const char* when =
+      "Many features of which few matter, and a stream that never stops: step sizes are learned quickly, and a bound "
+      "on the rate of learning makes that safe. The first to try for linear prediction.";
 
   enum { step_size, meta_step_size, discount, trace_decay, rate_bound, step_size_decay, min_step_size, trace_cutoff };
   static constexpr HyperParameter hypers[] = {

@@ -10,6 +10,9 @@ struct TD {
       "TD", "Temporal-difference learning with accumulating traces.",
       "delta = r + gamma v(x') - v(x);  e = gamma lambda e + x;  w += alpha delta e", "Sutton, 1988",
       "one field, two fused multiply-adds per eligible feature"};
+  static constexpr const char* when =
+      "The baseline of linear prediction, where a step size is known that fits. Keep step_size below 1 / (sum of x^2), "
+      "and lower with long traces.";
 
   enum { step_size, discount, trace_decay, trace_cutoff };
   static constexpr HyperParameter hypers[] = {

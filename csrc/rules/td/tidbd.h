@@ -14,6 +14,9 @@ struct TIDBD {
       "delta = r + gamma v(x') - v(x);  p = x (\"semi\") or x - gamma x' (\"ordinary\");  e = gamma lambda e + x;  "
       "beta += theta delta p h;  a = exp(beta);  w += a delta e;  h = h max(0, 1 - a p e) + a delta e",
       "Kearney, Veeriah, Travnik, Sutton and Pilarski, 2018", "three fields and one exponential per eligible feature"};
+  static constexpr const char* when =
+      "Features that differ in how much they tell, where one step size serves none of them well. The meta step size "
+      "depends on the scale of the rewards; AutoTIDBD takes that dependence away.";
 
   enum { step_size, meta_step_size, discount, trace_decay, trace_cutoff };
   static constexpr HyperParameter hypers[] = {

@@ -12,6 +12,9 @@ struct TrueOnlineTD {
       "w += (delta + v(x) - o) e - alpha (v(x) - o) x;  o = v(x') from before the update",
       "van Seijen, Mahmood, Pilarski, Machado and Sutton, 2016",
       "one field, four fused multiply-adds per eligible feature"};
+  static constexpr const char* when =
+      "Wherever one would take TD with long traces: it follows the forward view exactly, and bears longer steps for "
+      "one more dot product.";
 
   enum { step_size, discount, trace_decay, trace_cutoff };
   static constexpr HyperParameter hypers[] = {
