@@ -71,6 +71,10 @@ OPTIMIZERS: dict[str, sdl.optim.Optimizer] = {
     "rmsprop_decay": sdl.optim.RMSprop(step_size=0.003, decay=0.9, weight_decay=1e-3),
     "idbd": sdl.optim.IDBD(step_size=0.02, meta_step_size=0.01),
     "idbd_exact": sdl.optim.IDBD(step_size=0.02, meta_step_size=0.01, sensitivity="exact"),
+    "nidbd": sdl.optim.NIDBD(0.02, 0.01, normalizer_decay=0.99, epsilon=1e-3),
+    "nidbd_gradient": sdl.optim.NIDBD(
+        0.02, 0.01, normalize="gradient", normalizer_decay=0.9, sensitivity="exact"
+    ),
     "autostep": sdl.optim.Autostep(step_size=0.02, meta_step_size=0.01, tau=100),
     "autostep_bounded": sdl.optim.Autostep(
         step_size=0.1, meta_step_size=0.01, sensitivity="exact", weight_decay=1e-3
@@ -98,6 +102,10 @@ OPTIMIZERS: dict[str, sdl.optim.Optimizer] = {
         step_size=0.003, noise=0, scope="local", adaptive=True, weight_decay=1e-3
     ),
     "pgd": sdl.optim.PGD(step_size=0.02, noise=0.1),
+    "ewc": sdl.optim.EWC(step_size=0.02, strength=0.1, average_decay=0.9, weight_decay=1e-3),
+    "mas": sdl.optim.MAS(step_size=0.01, strength=0.1, importance_decay=0.9),
+    "si": sdl.optim.SI(step_size=0.01, strength=0.01, decoupled_weight_decay=1e-3),
+    "rwalk": sdl.optim.RWalk(step_size=0.01, strength=0.1, average_decay=0.99),
 }
 OF_WEIGHTS = ("images", "features")  # methods that regenerate units refuse these networks
 OF_ONE_OUTPUT = ("obgd", "adaptive_obgd", "intentional")
@@ -129,6 +137,23 @@ PLASTICITY: dict[str, list[sdl.plasticity.Plasticity]] = {
     "l2_init": [sdl.plasticity.L2Init(0.01)],
     "clipping": [sdl.plasticity.WeightClipping(1.0)],
     "imprinting": [sdl.plasticity.Imprinting(0.1, 0.9, join=0.5, maturity=5)],
+    "shrink_to_initial_and_projection": [
+        sdl.plasticity.ShrinkAndPerturb(0.3, 1e-3, period=7, toward="initial"),
+        sdl.plasticity.NormalizeAndProject(period=3),
+    ],
+    "hare_and_tortoise": [
+        _cbp("contribution"),
+        sdl.plasticity.HareAndTortoise(7, decay=0.9),
+    ],
+    "reinit": [
+        sdl.plasticity.SelectiveWeightReinit(0.01, period=2, decay=0.5, utility="gradient"),
+        sdl.plasticity.HareAndTortoise(11, decay=0.5),
+    ],
+    "partial_resets": [
+        sdl.plasticity.ContinuousContinualBackprop(0.1, period=9, decay=0.9, sharpness=2),
+        sdl.plasticity.WeightClipping(1.0),
+    ],
+    "shrink_to_fresh": [sdl.plasticity.ShrinkAndPerturb(1e-3, 3e-3, toward="fresh")],
 }
 
 
@@ -173,10 +198,13 @@ class Case:
     @property
     def draws(self) -> bool:
         """Whether its future depends on its seed, once its weights are drawn."""
+        noisy = self.plasticity.startswith(("shrink", "reinit")) or self.optimizer in (
+            "upgd",
+            "pgd",
+        )
         regenerates = (
             self.plasticity not in ("none", "l2_init", "clipping") and self.network != "linear"
         )
-        noisy = self.plasticity.startswith("shrink") or self.optimizer in ("upgd", "pgd")
         return regenerates or noisy or self.network in ("norms_and_dropout", "norm_first")
 
 
@@ -194,7 +222,16 @@ def _table() -> Iterator[Case]:
         return Case(network, optimizer, plasticity, loss, dtype)
 
     dtypes = itertools.cycle(["float32", "float64", "float32"])
-    of_weights = itertools.cycle(["l2_init", "shrink", "clipping", "none"])
+    of_weights = itertools.cycle(
+        [
+            "l2_init",
+            "shrink",
+            "clipping",
+            "shrink_to_fresh",
+            "none",
+            "shrink_to_initial_and_projection",
+        ]
+    )
     for plasticity in PLASTICITY:
         for optimizer in OPTIMIZERS:
             if plasticity == "l2_init" and optimizer in OF_ONE_OUTPUT:

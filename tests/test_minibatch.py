@@ -98,6 +98,10 @@ RULES: list[dict[str, Any]] = [
      "step_size": 0.03, "meta_step_size": 0.001, "discount": 0.9},
     {"name": "UPGD", "step_size": 0.03, "utility_decay": 0.9, "noise": 0.0},
     {"name": "UPGD", "step_size": 0.03, "utility_decay": 0.9, "noise": 0.0, "scope": "local"},
+    {"name": "EWC", "step_size": 0.03, "strength": 0.5, "average_decay": 0.9},
+    {"name": "MAS", "step_size": 0.03, "strength": 0.5, "average_decay": 0.9},
+    {"name": "SI", "step_size": 0.03, "strength": 0.05, "average_decay": 0.9},
+    {"name": "RWalk", "step_size": 0.03, "strength": 0.5, "average_decay": 0.9},
 ]  # fmt: skip
 CONTINUAL_BACKPROP = {
     "name": "ContinualBackprop", "replacement_rate": 0.0173, "maturity": 4, "decay": 0.9,
@@ -107,6 +111,27 @@ METHODS: dict[str, list[dict[str, Any]]] = {
     "contribution": [CONTINUAL_BACKPROP],
     "zero_contribution": [CONTINUAL_BACKPROP | {"utility": "zero_contribution"}],
     "shrink": [{"name": "ShrinkAndPerturb", "shrink": 0.002, "noise": 0.0}],
+    "every_40_examples": [
+        {
+            "name": "ShrinkAndPerturb",
+            "shrink": 0.1,
+            "noise": 0.0,
+            "toward": "initial",
+            "period": 40,
+        },
+        {"name": "NormalizeAndProject", "period": 56},
+        {"name": "HareAndTortoise", "period": 40, "decay": 0.9},
+    ],
+    "reinit": [
+        {
+            "name": "SelectiveWeightReinit",
+            "fraction": 0.05,
+            "period": 50,
+            "decay": 0.5,
+            "utility": "gradient",
+            "reinit": "zero",
+        },
+    ],
 }
 
 

@@ -178,7 +178,9 @@ def test_a_write_through_a_view_is_seen_by_the_next_step(case: Case, tmp_path: P
         before, old = learner.predict_many(seen), weights(learner)[name]
         learner.parameters[name][...] += np.linspace(-0.12, 0.15, old.size).reshape(old.shape)
         assert np.array_equal(unwritten.parameters[name], old), name
-        assert not np.array_equal(before, learner.predict_many(seen)), f"predict does not see {name}"
+        assert not np.array_equal(before, learner.predict_many(seen)), (
+            f"predict does not see {name}"
+        )
     twin = loaded_copy(learner, tmp_path / "written")
     clone = learner.clone()
     after_it = future(case, learner)
@@ -245,10 +247,13 @@ SILENT = {
     ),
     *(
         (name, "step_size") for name in OPTIMIZERS
-        if name.startswith(("idbd", "autostep", "hypergradient"))
+        if name.startswith(("idbd", "nidbd", "autostep", "hypergradient"))
     ),
 }  # fmt: skip
-OF_UNITS = ("ContinualBackprop", "ReDo", "SelfNormalizedReset", "Imprinting")
+OF_UNITS = (
+    "ContinualBackprop", "ReDo", "SelfNormalizedReset", "Imprinting",
+    "ContinuousContinualBackprop",
+)  # fmt: skip
 FLAGS = ("nesterov", "corrected_max", "protecting", "normalize_td_error")
 REFUSED = {  # a value that needs other state, or that the rule has no use for
     ("sgd", "momentum"): "build a new learner",
@@ -262,13 +267,15 @@ REFUSED = {  # a value that needs other state, or that the rule has no use for
 
 NEW = {
     "ContinualBackprop.maturity": 2.0, "ContinualBackprop.max_per_step": 5.0, "ReDo.period": 4.0,
-    "SelfNormalizedReset.minimum": 2.0, "epsilon": 1e-3,
+    "SelfNormalizedReset.minimum": 2.0, "ShrinkAndPerturb.period": 2.0,
+    "HareAndTortoise.period": 4.0, "ContinuousContinualBackprop.period": 5.0, "NormalizeAndProject.period": 2.0,
+    "SelectiveWeightReinit.period": 3.0, "epsilon": 3e-3,
 }  # fmt: skip
-# They need not change who is regenerated.
+# They need not change who is regenerated, or which weights.
 MAY_REST = (
     "ContinualBackprop.max_per_step", "SelfNormalizedReset.minimum", "ReDo.threshold",
     "Imprinting.surprise", "Imprinting.decay", "Imprinting.probability", "Imprinting.maturity",
-    "Imprinting.fraction",
+    "Imprinting.fraction", "SelectiveWeightReinit.decay",
 )  # fmt: skip
 
 

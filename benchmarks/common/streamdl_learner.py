@@ -80,6 +80,21 @@ RULES: dict[str, tuple[Any, Any]] = {
     "shrink_and_perturb": (_sgd, lambda: sdl.plasticity.ShrinkAndPerturb(1e-6, 1e-5)),
     "l2_init": (_sgd, lambda: sdl.plasticity.L2Init(1e-4)),
     "weight_clipping": (_sgd, lambda: sdl.plasticity.WeightClipping(10.0)),
+    "ewc": (lambda a: sdl.optim.EWC(a, strength=1e-3), _none),
+    "mas": (lambda a: sdl.optim.MAS(a, strength=1e-3), _none),
+    "si": (lambda a: sdl.optim.SI(a, strength=1e-4), _none),
+    "rwalk": (lambda a: sdl.optim.RWalk(a, strength=1e-3), _none),
+    "nidbd": (lambda a: sdl.optim.NIDBD(a, meta_step_size=1e-3), _none),
+    "hare_and_tortoise": (_sgd, lambda: sdl.plasticity.HareAndTortoise(10_000)),
+    "normalize_and_project": (_sgd, lambda: sdl.plasticity.NormalizeAndProject()),
+    "selective_weight_reinit": (
+        _sgd,
+        lambda: sdl.plasticity.SelectiveWeightReinit(1e-5, period=1000),
+    ),
+    "continuous_continual_backprop": (
+        _sgd,
+        lambda: sdl.plasticity.ContinuousContinualBackprop(),
+    ),
 }
 # What the float64 reference replays. No unit matures within its steps, so that Continual Backprop
 # must print plain SGD's losses; other rules' definitions are tested by the conformance cases instead.

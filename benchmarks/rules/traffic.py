@@ -85,4 +85,15 @@ TRAFFIC = {
     "shrink_and_perturb": Traffic("w", (Pass("w", active_only=True), Pass("w")), noise=True),
     "l2_init": Traffic("wo", (Pass("w", reads="o"),)),
     "weight_clipping": _active("w"),
+    "ewc": _one("wmf"),
+    "mas": Traffic("wmo", (Pass(reads="w", active_only=True), Pass("wmo"))),
+    "si": _one("wmbgc"),
+    "rwalk": _one("wmbfr"),
+    "nidbd": _one("wahn"),
+    "hare_and_tortoise": Traffic("ws", (Pass("w", active_only=True), Pass("s", reads="w"))),
+    "normalize_and_project": Traffic(
+        "w", (Pass("w", active_only=True), Pass(reads="w"), Pass("w"), Pass(reads="w"))
+    ),
+    "selective_weight_reinit": Traffic("wu", (Pass("w", active_only=True),)),  # between two looks
+    "continuous_continual_backprop": _active("w"),  # likewise
 }

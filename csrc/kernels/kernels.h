@@ -72,7 +72,7 @@ struct UpdateArgs {
   int row_count;
   const T* x;                              // (inputs) activation of each source unit
   const T* delta;                          // (columns) dL/d(pre-activation)
-  const T* sensitivity;                    // (columns) or null
+  const T* sensitivity;                    // (columns) of the pre-activations, or their output slopes; or null
   T* bias;                                 // row [b | fields] with x = 1, or null
   const T* row_correction[kMaxClocks];     // (inputs) 1 / (1 - beta^t) of the source units, or null
   const T* column_correction[kMaxClocks];  // (columns)

@@ -74,7 +74,7 @@ void LearnerOf<T>::step_op(Operation<T>& op) {
     for (int r = 0; r < p.rows; ++r) {
       a.weights = op.parameters(p, r);
       a.gradient = g.gradient + (size_t)r * p.columns;
-      if (plan_->rule.uses_sensitivity) a.sensitivity = g.sensitivity + (size_t)r * p.columns;
+      if (plan_->rule.sensitive()) a.sensitivity = g.sensitivity + (size_t)r * p.columns;
       a.first_draw = (uint32_t)r * draws;
       step_stored(a, p.array);
     }

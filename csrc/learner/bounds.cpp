@@ -41,7 +41,8 @@ void LearnerOf<T>::widen_bounds(int l, T weight) {
     most[0] = std::abs(weight);
     allowed_ = 0;
   }
-  for (int f = 0; f < plan_->rule.field_count; ++f) most[f + 1] = std::max(most[f + 1], (double)start_value(f));
+  for (int f = 0; f < plan_->rule.field_count; ++f)
+    most[f + 1] = std::max(most[f + 1], (double)std::abs(start_value(f, weight)));
 }
 
 // Whether this example's update of layer l is known beforehand to stay within bounds, which then include it.

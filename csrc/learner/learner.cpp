@@ -60,6 +60,11 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan) : Learner(std::move(pl
   int most = 0;
   plan_->each_matrix([&](const Dense& d, uint32_t) { most = std::max(most, d.inputs + 1); });
   for (std::vector<double>& numbers : drawn_) numbers.resize(most);
+  order_.resize(most);
+  if (plan_->method(Method::ShrinkAndPerturb) || plan_->method(Method::ContinuousContinualBackprop))
+    fresh_.resize((size_t)most * kFreshUnits);
+  if (plan_->method(Method::SelectiveWeightReinit))
+    for (const Dense& d : plan_->dense) worths_.resize(std::max(worths_.size(), (size_t)d.inputs * d.outputs));
   calls_.resize(plan_->dense.size());
   bounds_.resize(plan_->dense.size(), Bounds{std::vector<double>(1 + plan_->rule.field_count)});
   gradients_.resize(plan_->dense.size());
@@ -316,7 +321,7 @@ void LearnerOf<T>::prepare() {
     a.bias = call.bias = d.has_bias ? bias(d) : nullptr;
     a.x = in.values.back();
     a.delta = out.delta;
-    a.sensitivity = plan_->spec.optimizer.exact_sensitivity ? out.exact : out.sensitivity;
+    a.sensitivity = diagonal() ? out.sensitivity : out.exact;
     for (int k = 0; k < plan_->rule.clock_count; ++k) {
       a.row_correction[k] = in.correction[k];
       a.column_correction[k] = out.correction[k];
@@ -341,7 +346,8 @@ void LearnerOf<T>::prepare() {
     a.output_stride = (ptrdiff_t)d.output_stride;
     a.rests = call.resting;
     a.propagates = call.propagates;
-    call.gathers = l == 0 && d.by_output && call.resting && !d.anchor && (!plan_->rule.sums.count || sums_units());
+    call.gathers = l == 0 && d.by_output && call.resting && !d.anchor && !d.slow && !d.worth &&
+                   (!plan_->rule.sums.count || sums_units());
     if (l == 0) inputs_.gathered = inputs_.borrowed = false;
   }
 }
@@ -444,6 +450,7 @@ Status LearnerOf<T>::step_within(const Input<T>& x, const Target<T>& y, double* 
     }
   }
   if (plan_->spec.optimizer.exact_sensitivity) exact_sensitivities();
+  if (plan_->rule.uses_output_slope) output_slopes();
   const Scratch& last = scratch_.back();
   for (int i = 0; i < last.units; i += kLanes<T>) std::memcpy(output_ + i, last.out + i, 64);
   *loss = result.loss;
@@ -466,7 +473,11 @@ Status LearnerOf<T>::predict(const Input<T>& x, T* output) {
   const FloatingPoint environment;
   const Status status = load(x, false);
   if (status != Status::ok) return status;
-  if (!forward(false, 0)) return Status::overflow;
+  const bool slow = predicts_slow();
+  if (slow) look_at_slow(1);
+  const bool finite = forward(false, 0);
+  if (slow) look_at_slow(-1);
+  if (!finite) return Status::overflow;
   std::memcpy(output, scratch_.back().values.back(), sizeof(T) * scratch_.back().units);
   return Status::ok;
 }

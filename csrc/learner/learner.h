@@ -1,6 +1,7 @@
 // A learner: one plan, one state, and step(). The interface is the same for float32 and float64.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <string>
@@ -77,8 +78,12 @@ enum Stream {
   kPerturb = 5,
   kLottery = 6,
   kNoise = 7,
-  kImprint = 8
+  kImprint = 8,
+  kReinit = 9,
+  kPartial = 10
 };
+
+inline constexpr int kFreshUnits = 16;  // drawn together: the weights of a cache line
 
 // learner.cpp steps; inputs.cpp, boundary.cpp, sums.cpp, weights.cpp, sharing.cpp, bounds.cpp and plasticity.cpp hold
 // the other members.
@@ -195,18 +200,25 @@ class LearnerOf : public Learner {
   }
   T* vector(const Dense& d, int i) const { return block_->at<T>(d.weights) + i * d.vector_stride; }
   T* bias(const Dense& d) const { return vector(d, d.vectors - 1); }
-  T start_value(int field) const {
+  T start_value(int field, T weight) const {
     const int start = plan_->rule.fields[field].start;
+    if (start == base::kStartsAtWeight) return weight;
+    if (start == base::kStartsAtOne) return T(1);
     return start < 0 ? T(0) : (T)hyper()[start];
   }
   // The fields of one weight return to their start values.
   void set_start(T* weight, int columns) const {
-    for (int f = 0; f < plan_->rule.field_count; ++f) weight[(f + 1) * columns] = start_value(f);
+    for (int f = 0; f < plan_->rule.field_count; ++f) weight[(f + 1) * columns] = start_value(f, *weight);
+  }
+  // From a parameter of a unit, of an operation, to its slow value; or 0.
+  ptrdiff_t slow_of(const Parameters& p) const {
+    return plan_->method(Method::HareAndTortoise) ? (ptrdiff_t)p.columns * (1 + plan_->rule.field_count) : 0;
   }
   double decay_rate() const;  // of both kinds
   bool decays() const { return decay_rate() != 0 || pull() != 0 || clips_in_update(); }
   double pull() const;  // of L2Init
   void keep_first_values();
+  void start_at(T* weights, int count, int columns, ptrdiff_t slow);
   double largest_first_value() const;
   std::array<uint32_t, 2> key() const;
 
@@ -214,6 +226,8 @@ class LearnerOf : public Learner {
   static bool draws_bias(const Dense& d) { return d.has_bias && (d.init == Init::standard || d.init == Init::signs); }
   void draw_matrix(const Dense& d, uint32_t place);
   const double* draw_incoming(const Dense& d, uint32_t place, int unit, Stream stream, uint64_t when);
+  const double* draw_incoming(const Dense& d, uint32_t place, int unit, Stream stream, uint64_t when, int first, int n);
+  const double* draw_initial(const Dense& d, uint32_t place, int unit, uint64_t when);
 
   void prepare_inputs();
   Status load(const Input<T>& x, bool learns);
@@ -246,6 +260,7 @@ class LearnerOf : public Learner {
   bool extend_bounds(int l);
   bool probe();
   void exact_sensitivities();
+  void output_slopes();
   void read_back(int b, bool squared);
   void back_ops(int b, bool sensitivities, bool learns);
   void step_ops();
@@ -295,7 +310,26 @@ class LearnerOf : public Learner {
   bool clips_in_update() const;
   T clip_of(const Dense& d) const;
   void clip_weights();
-  void shrink_and_perturb(const double* hyper);
+  bool is_due(double period) const;
+  T largest_weight(size_t l) const;
+  void weights_changed(size_t l, T largest);
+  void shrink_and_perturb(const MethodInfo& method);
+  void add_fresh(const Dense& d, uint32_t place, double noise);
+  template <class Draw, class Visit> void visit_drawn(const Dense& d, const Draw& draw, const Visit& visit);
+  void hare_and_tortoise(const MethodInfo& method);
+  template <class Visit> void visit_slow(const Visit& visit);
+  template <class Visit> void visit_slow_of_operations(const Visit& visit);
+  bool predicts_slow() const;
+  void look_at_slow(int direction);
+  void normalize_and_project(const MethodInfo& method);
+  double norm(const Dense& d) const;
+  void selective_weight_reinit(const MethodInfo& method);
+  void follow_worth(int l, T decay, bool by_gradient);
+  bool reinit(int l, const MethodInfo& method);
+  size_t choose_least_weights(int l, double fraction, T* limit);
+  void continuous_continual_backprop(const MethodInfo& method);
+  void follow_partial_utility(int l, double decay);
+  void reset_partially(int l, const double* hyper);
   void ensure_sums(int b);
   void rebuild_incoming(int hidden);
   void transfer(int hidden, int unit, double decay);
@@ -306,6 +340,8 @@ class LearnerOf : public Learner {
   void renew_chosen();
   void silence(int hidden, int unit);
   void forget(int hidden, int unit);
+  void restart(int hidden, int unit);
+  template <class Visit> void visit_newborn(const Visit& visit);
   void forget_silences(int hidden, int unit);
 
   T* allocate(size_t count) { return memory_.allocate<T>(count); }
@@ -319,10 +355,13 @@ class LearnerOf : public Learner {
   std::vector<std::vector<int>> chosen_;
   std::vector<T*> gradients_, sensitivities_;  // of a minibatch, made at its first use
   T* output_;
-  std::vector<double> drawn_[2];  // of one unit
-  std::unique_ptr<Pool> pool_;    // with more than one thread, where a layer is large enough
-  T* partial_ = nullptr;          // sums of sections of rows, see sharing.cpp,
-  int partial_length_ = 0;        // of one
+  std::vector<double> drawn_[3];  // of one unit
+  std::vector<double> fresh_;     // of a few units, where many are drawn
+  std::vector<std::pair<double, int>> order_;
+  std::vector<T> worths_;       // of one layer, with SelectiveWeightReinit
+  std::unique_ptr<Pool> pool_;  // with more than one thread, where a layer is large enough
+  T* partial_ = nullptr;        // sums of sections of rows, see sharing.cpp,
+  int partial_length_ = 0;      // of one
   std::vector<Call> calls_;
   Reach reach_;
   T error_ = 0;                                     // the target minus the output
@@ -339,5 +378,25 @@ class LearnerOf : public Learner {
   bool unclipped_ = true;                              // weights that no update visits may exceed their bound
   std::unique_ptr<GaugesOf<T>> gauges_;                // or none
 };
+
+// Calls visit(weight, source unit, output, number) for the numbers that draw(output) gives, one per source and one for
+// the bias; a few outputs at a time, since their weights share cache lines.
+template <class T>
+template <class Draw, class Visit>
+void LearnerOf<T>::visit_drawn(const Dense& d, const Draw& draw, const Visit& visit) {
+  const size_t stride = (size_t)d.inputs + 1;
+  for (int begin = 0; begin < d.outputs; begin += kFreshUnits) {
+    const int units = std::min(kFreshUnits, d.outputs - begin);
+    for (int u = 0; u < units; ++u) {
+      const double* drawn = draw(begin + u);
+      std::copy(drawn, drawn + stride, fresh_.data() + u * stride);
+    }
+    for (int j = 0; j <= d.inputs; ++j)
+      for (int u = 0; u < units; ++u) {
+        T* const w = j < d.inputs ? weight(d, (size_t)j, (size_t)(begin + u)) : bias(d) + begin + u;
+        visit(w, j, begin + u, fresh_[u * stride + j]);
+      }
+  }
+}
 
 }  // namespace streamdl

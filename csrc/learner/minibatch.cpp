@@ -21,7 +21,7 @@ void LearnerOf<T>::step_vector(int l, int i) {
   a.columns = d.columns;
   a.used = along_inputs ? d.inputs : d.outputs;
   a.gradient = gradients_[l] + (size_t)i * d.columns;
-  a.sensitivity = plan_->rule.uses_sensitivity ? sensitivities_[l] + (size_t)i * d.columns : nullptr;
+  a.sensitivity = plan_->rule.sensitive() ? sensitivities_[l] + (size_t)i * d.columns : nullptr;
   T other[kMaxClocks];
   for (int k = 0; k < plan_->rule.clock_count; ++k) {
     const T *source = in.correction[k], *unit = out.correction[k];
@@ -64,7 +64,7 @@ void LearnerOf<T>::visit_op_gradients(const Visit& visit) {
     for (auto& op : s.ops)
       for (auto& g : op->gradients()) {
         visit(g.gradient, g.count);
-        if (plan_->rule.uses_sensitivity) visit(g.sensitivity, g.count);
+        if (plan_->rule.sensitive()) visit(g.sensitivity, g.count);
       }
 }
 
@@ -74,12 +74,13 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
   const FloatingPoint environment;
   if (touched_) refresh();
   const int layers = (int)plan_->dense.size();
+  const bool slopes = plan_->rule.uses_output_slope;
   for (int l = 0; l < layers; ++l) {
     const Dense& d = plan_->dense[l];
     const size_t count = (size_t)d.columns * d.vectors;
     if (!gradients_[l]) gradients_[l] = allocate(count);
     std::fill(gradients_[l], gradients_[l] + count, T(0));
-    if (!plan_->rule.uses_sensitivity) continue;
+    if (!plan_->rule.sensitive()) continue;
     if (!sensitivities_[l]) sensitivities_[l] = allocate(count);
     std::fill(sensitivities_[l], sensitivities_[l] + count, T(0));
   }
@@ -103,25 +104,27 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
     if ((status = examine(target, &result)) != Status::ok) break;
     total += result.loss;
     if (plan_->spec.optimizer.exact_sensitivity) exact_sensitivities();
+    if (slopes) output_slopes();
     for (int b = layers; b >= 0; --b) {
       Scratch& s = scratch_[b];
       back_ops(b, diagonal(), true);
       if (b == 0) break;
       const Dense& d = plan_->dense[b - 1];
       const T* x = value(b - 1);
-      const T* sensitivity = plan_->spec.optimizer.exact_sensitivity ? s.exact : s.sensitivity;
-      auto add = [&](int i, T factor, const T* gradient, T square, const T* curvature, int n) {
+      const T* sensitivity = diagonal() ? s.sensitivity : s.exact;
+      auto size = [slopes](T v) { return slopes ? std::abs(v) : v * v; };
+      auto add = [&](int i, T factor, const T* gradient, T size, const T* curvature, int n) {
         kernels_.accumulate(gradients_[b - 1] + (size_t)i * d.columns, factor, gradient, n);
-        if (plan_->rule.uses_sensitivity)
-          kernels_.accumulate(sensitivities_[b - 1] + (size_t)i * d.columns, square, curvature, n);
+        if (plan_->rule.sensitive())
+          kernels_.accumulate(sensitivities_[b - 1] + (size_t)i * d.columns, size, curvature, n);
       };
       if (d.by_output) {
-        T* squares = scratch_[b - 1].mean;
-        kernels_.multiply(x, x, squares, d.inputs);
-        for (int k = 0; k < d.outputs; ++k) add(k, s.delta[k], x, sensitivity[k], squares, d.columns);
+        T* sizes = scratch_[b - 1].mean;
+        std::transform(x, x + d.columns, sizes, size);
+        for (int k = 0; k < d.outputs; ++k) add(k, s.delta[k], x, sensitivity[k], sizes, d.columns);
       }
       for (int j = 0; !d.by_output && j < d.inputs; ++j)
-        if (x[j] != T(0)) add(j, x[j], s.delta, x[j] * x[j], sensitivity, d.columns);
+        if (x[j] != T(0)) add(j, x[j], s.delta, size(x[j]), sensitivity, d.columns);
       add(d.vectors - 1, T(1), s.delta, T(1), sensitivity, plan_->boundaries[b].padded);
       read_back(b, false);
       if (diagonal()) read_back(b, true);
@@ -165,7 +168,7 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
   for (int l = 0; l < layers; ++l) {
     const size_t count = (size_t)plan_->dense[l].columns * plan_->dense[l].vectors;
     for (size_t i = 0; i < count; ++i) gradients_[l][i] *= share;
-    for (size_t i = 0; plan_->rule.uses_sensitivity && i < count; ++i) sensitivities_[l][i] *= share;
+    for (size_t i = 0; plan_->rule.sensitive() && i < count; ++i) sensitivities_[l][i] *= share;
   }
   const bool watched = gauges_ && gauges_->watches(steps());
   if (watched) gauges_->before_update(steps(), false);

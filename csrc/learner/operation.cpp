@@ -1,6 +1,7 @@
 #include "learner/operation.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace streamdl {
@@ -36,6 +37,12 @@ void Operation<T>::add_squares(T curvature) {
 template <class T>
 void Operation<T>::clear_sensitivities() {
   for (const Gradients& g : gradients_) std::fill(g.sensitivity, g.sensitivity + g.count, T(0));
+}
+
+template <class T>
+void Operation<T>::keep_slopes() {
+  for (const Gradients& g : gradients_)
+    for (size_t i = 0; i < g.count; ++i) g.sensitivity[i] = std::abs(g.gradient[i]);
 }
 
 template <class T>

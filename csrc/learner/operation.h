@@ -54,6 +54,8 @@ class Operation {
   // Sensitivities += curvature * gradient^2: one output's part of the exact ones.
   void add_squares(T curvature);
   void clear_sensitivities();
+  // Sensitivities = |gradient|.
+  void keep_slopes();
   T largest(const Parameters& p) const;
 
  protected:

@@ -71,9 +71,11 @@ bool choose(Plan& plan, int index) {
   r.shared = Rule::shared;
   r.clock_count = Rule::clock_count;
   r.clocks = Rule::clocks;
+  for (int f = 0; f < r.field_count; ++f) r.starts_at_weight |= r.fields[f].start == base::kStartsAtWeight;
   r.sums = Rule::sums;
   r.silent_rows_rest = Rule::silent_rows_rest;
   r.uses_sensitivity = Rule::uses_sensitivity;
+  r.uses_output_slope = Rule::uses_output_slope;
   r.uses_noise = Rule::uses_noise;
   r.descends_output = Rule::descends_output;
   r.unit_moves_silent = Rule::unit_moves_silent;
@@ -97,7 +99,7 @@ bool add_method(Plan& plan, const PlasticitySpec& p, Method kind) {
   if (p.hyper.size() != count || (int)p.options.size() != M::option_count)
     refuse(std::string("plasticity: ") + name + " has " + std::to_string(count) + " hyper-parameters and " +
            std::to_string(M::option_count) + " options");
-  MethodInfo info{kind, (int)plan.hyper_names.size(), {}};
+  MethodInfo info{kind, (int)plan.hyper_names.size(), {}, M::of_units};
   for (int i = 0; i < M::option_count; ++i) info.options.push_back(choice(name, M::options[i], p.options[i]));
   for (const auto& h : M::hypers) {
     Named named{std::string(name) + "." + h.name, h.low, h.high, h.low_open, h.high_open};
@@ -108,15 +110,6 @@ bool add_method(Plan& plan, const PlasticitySpec& p, Method kind) {
   plan.methods.push_back(info);
   plan.unit_methods += M::of_units;
   return true;
-}
-
-bool is_of_units(Method kind) {
-  constexpr bool of_units[] = {
-#define STREAMDL_OF_UNITS(M) base::M::of_units,
-      STREAMDL_METHODS(STREAMDL_OF_UNITS)
-#undef STREAMDL_OF_UNITS
-  };
-  return of_units[(int)kind];
 }
 
 // Of the first activation from operation `first` of a boundary on.
@@ -299,12 +292,17 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
   for (const Boundary& b : boundaries) paired |= b.units != b.sent;
   for (const MethodInfo& m : methods) {
     const std::string& name = spec.plasticity[&m - methods.data()].name;
-    if (!is_of_units(m.kind)) continue;
+    if (m.kind == Method::SelectiveWeightReinit && convolves)
+      refuse("plasticity: " + name + " does not know the weights of a Conv2d yet");
+    if (!m.of_units && m.kind != Method::ContinuousContinualBackprop) continue;
     if (convolves) refuse("plasticity: " + name + " does not know the units of a Conv2d yet");
     if (paired) refuse("plasticity: " + name + " does not know units that send two values, as with CReLU and Fourier");
   }
   if (rule.descends_output && method(Method::L2Init))
     refuse("plasticity: L2Init adds to the gradient of a loss, and " + std::string(rule.name) + " follows an output's");
+  if (const MethodInfo* m = method(Method::ShrinkAndPerturb))
+    if (m->options[base::ShrinkAndPerturb::scaled_by_step_size] && hyper_names[0].name != "step_size")
+      refuse("ShrinkAndPerturb.scaled_by_step_size: " + std::string(rule.name) + " has no step_size");
   if (spec.threads < 1 || spec.threads > 64) refuse("threads: expected 1 to 64, got " + std::to_string(spec.threads));
   const std::vector<double> values = initial_hyper();
   for (size_t i = 0; i < values.size(); ++i) {
@@ -410,14 +408,21 @@ void Plan::lay_out_as() {
   hyper = scalar("hyperparameters", Type::f64, hyper_names.size());
 
   for (Boundary& boundary : boundaries) boundary.padded = padded<T>(boundary.units);
-  const bool anchored = method(Method::L2Init);
-  // [w | field 0 | ... | first value] per vector, and a vector of zeros behind the bias. `inputs` is the shape of the
+  const bool slow = method(Method::HareAndTortoise);
+  // [w | field 0 | ... | what methods keep] per vector, and a vector of zeros behind the bias. `inputs` is the shape of the
   // inputs of one output.
   auto place_matrix = [&](Dense& d, int parameter, const std::vector<size_t>& inputs) {
     d.columns = padded<T>(d.by_output ? d.inputs : d.outputs);
     d.vectors = (d.by_output ? d.outputs : d.inputs) + 1;
-    d.vector_stride = (size_t)d.columns * (1 + rule.field_count + anchored);
-    if (anchored) d.anchor = (ptrdiff_t)d.columns * (1 + rule.field_count);
+    std::vector<const char*> beside;
+    for (int f = 0; f < rule.field_count; ++f) beside.push_back(rule.fields[f].name);
+    auto keep = [&](const char* name, bool wanted, ptrdiff_t& offset) {
+      if (wanted) beside.push_back(name), offset = (ptrdiff_t)d.columns * (ptrdiff_t)beside.size();
+    };
+    keep("first_value", keeps_first_values(), d.anchor);
+    keep("slow", slow, d.slow);
+    keep("reinit_utility", method(Method::SelectiveWeightReinit), d.worth);
+    d.vector_stride = (size_t)d.columns * (1 + beside.size());
     // Rows whose distance is a multiple of 2 KB share cache sets: set them a line apart.
     if (d.vector_stride * sizeof(T) % 2048 == 0) d.vector_stride += kLanes<T>;
     d.row_stride = d.by_output ? 1 : d.vector_stride;
@@ -429,14 +434,15 @@ void Plan::lay_out_as() {
     size_t stride = d.row_stride * sizeof(T);
     for (size_t i = inputs.size(); i-- > 0; stride *= inputs[i]) strides[i] = stride;
     const std::string stem = std::to_string(parameter);
-    for (int f = -1; f < rule.field_count + anchored; ++f) {
-      const std::string suffix =
-          f < 0 ? "" : std::string(".") + (f < rule.field_count ? rule.fields[f].name : "first_value");
+    for (int f = -1; f < (int)beside.size(); ++f) {
+      const std::string suffix = f < 0 ? "" : std::string(".") + beside[f];
       const size_t at = d.weights + sizeof(T) * d.columns * (f + 1);
       entries.push_back({stem + ".weight" + suffix, type, shape, strides, at, f < 0});
-      if (d.has_bias)
+      if (d.has_bias && (f < 0 || d.columns * (f + 1) != d.worth))
         vector(stem + ".bias" + suffix, type, d.outputs, at + d.vector_stride * sizeof(T) * (d.vectors - 1), f < 0);
     }
+    if (method(Method::NormalizeAndProject)) d.norm = scalar("NormalizeAndProject." + stem + ".first_norm", Type::f64);
+    if (method(Method::SelectiveWeightReinit)) d.due = scalar("SelectiveWeightReinit." + stem + ".due", Type::f64);
   };
   auto place_clocks = [&](size_t* clock, const std::string& units, size_t count) {
     for (int k = 0; k < rule.clock_count; ++k)
@@ -463,13 +469,14 @@ void Plan::lay_out_as() {
       const bool gain = &p == op.arrays.data();
       p.used = op.out.size();
       p.columns = padded<T>(p.used);
-      p.offset = place(sizeof(T) * p.columns * (1 + rule.field_count));
+      p.offset = place(sizeof(T) * p.columns * (1 + rule.field_count + slow));
       p.of_units = true;
       p.start = op.spec.kind == LayerSpec::Kind::prelu ? op.spec.start : gain;
       const std::string name = std::to_string(op.parameter) + (gain ? ".weight" : ".bias");
       vector(name, type, p.used, p.offset, true);
       for (int f = 0; f < rule.field_count; ++f)
         vector(name + "." + rule.fields[f].name, type, p.used, p.offset + sizeof(T) * p.columns * (f + 1));
+      if (slow) vector(name + ".slow", type, p.used, p.offset + sizeof(T) * p.columns * (rule.field_count + 1));
     }
   };
   size_t weights = 0;  // bytes
@@ -482,6 +489,11 @@ void Plan::lay_out_as() {
       const size_t bytes = d.row_stride * sizeof(T) * d.inputs;
       if (bytes > (size_t)512 << 10) d.level = Level::far;
       weights += bytes;
+    }
+    if (b > 0 && b < dense.size() && method(Method::ContinuousContinualBackprop)) {
+      dense[b - 1].partial_utility = place(sizeof(T) * boundaries[b].padded);
+      vector("ContinuousContinualBackprop." + std::to_string(b - 1) + ".utility", type, boundaries[b].units,
+             dense[b - 1].partial_utility);
     }
     for (UnitOp& op : boundaries[b].ops) {
       if (op.spec.kind == LayerSpec::Kind::conv2d) place_filters(op);

@@ -25,12 +25,18 @@ struct Dense {
   // A last layer with few outputs would waste most of it and spend its time on sums over rows: there a vector holds
   // the incoming weights of one output. The bias is one more vector.
   bool by_output = false;
-  ptrdiff_t anchor = 0;      // with L2Init: from a weight to its first value, in numbers
-  size_t row_stride = 0;     // in numbers: from source unit to source unit,
-  size_t output_stride = 1;  // from output to output,
-  size_t vector_stride = 0;  // from vector to vector, padded off powers of two
-  int vectors = 0;           // the last one is the bias
-  size_t weights = 0;        // byte offset
+  // What methods keep beside the weights: how far it is, in numbers, from a weight to
+  ptrdiff_t anchor = 0;        // its first value,
+  ptrdiff_t slow = 0;          // its slow one, with HareAndTortoise,
+  ptrdiff_t worth = 0;         // its utility, with SelectiveWeightReinit
+  size_t row_stride = 0;       // in numbers: from source unit to source unit,
+  size_t output_stride = 1;    // from output to output,
+  size_t vector_stride = 0;    // from vector to vector, padded off powers of two
+  int vectors = 0;             // the last one is the bias
+  size_t weights = 0;          // byte offset
+  size_t norm = 0;             // with NormalizeAndProject: of the first weights; byte offset
+  size_t due = 0;              // with SelectiveWeightReinit: how many weights are; byte offset
+  size_t partial_utility = 0;  // with ContinuousContinualBackprop: of its hidden units; byte offset
   Level level = Level::near;
 };
 
@@ -96,6 +102,7 @@ struct MethodInfo {
   Method kind;
   int hyper;                 // where its hyper-parameters begin among all
   std::vector<int> options;  // in the order of its table
+  bool of_units;             // regenerates units
 };
 
 // Offsets of what methods that regenerate units keep of one hidden layer.
@@ -116,9 +123,10 @@ struct RuleInfo {
   const base::Shared* shared = nullptr;
   const int* clocks = nullptr;
   base::Sums sums;
-  bool silent_rows_rest = true, uses_sensitivity = false, uses_noise = false, descends_output = false,
-       unit_moves_silent = false;
+  bool silent_rows_rest = true, uses_sensitivity = false, uses_output_slope = false, uses_noise = false,
+       descends_output = false, unit_moves_silent = false, starts_at_weight = false;
   bool (*serves)(const double* hyper, const int* options) = nullptr;
+  bool sensitive() const { return uses_sensitivity || uses_output_slope; }
 };
 
 struct Plan {
@@ -158,6 +166,11 @@ struct Plan {
   // Calls visit(operation, number of one of its arrays of parameters).
   template <class Visit>
   void each_parameters(const Visit& visit) const;
+  // Whether the first values of weights are kept.
+  bool keeps_first_values() const {
+    const MethodInfo* m = method(Method::ShrinkAndPerturb);
+    return method(Method::L2Init) || (m && m->options[base::ShrinkAndPerturb::toward] == 1);
+  }
   // Of Continual Backprop.
   Utility utility() const { return (Utility)method(Method::ContinualBackprop)->options[0]; }
   // Where the optimizer's hyper-parameters end and those of the plasticity methods begin.

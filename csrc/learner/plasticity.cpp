@@ -10,6 +10,9 @@ namespace streamdl {
 
 template <class T>
 void LearnerOf<T>::plasticity() {
+  const bool forgets = plan_->unit_methods > 1;
+  const bool restarts =
+      plan_->unit_methods > 0 && (plan_->rule.starts_at_weight || plan_->method(Method::HareAndTortoise));
   for (size_t i = 0; i < plan_->methods.size(); ++i) {
     const MethodInfo& method = plan_->methods[i];
     switch (method.kind) {
@@ -17,18 +20,61 @@ void LearnerOf<T>::plasticity() {
       case Method::ReDo: redo(method); break;
       case Method::SelfNormalizedReset: self_normalized_reset(method); break;
       case Method::Imprinting: imprint_surprises(method); break;
-      case Method::ShrinkAndPerturb: shrink_and_perturb(hyper() + method.hyper); break;
+      case Method::ShrinkAndPerturb: shrink_and_perturb(method); break;
       case Method::L2Init: break;  // in the update
       case Method::WeightClipping:
         if (!clips_in_update()) clip_weights();
         break;
+      case Method::HareAndTortoise: hare_and_tortoise(method); break;
+      case Method::NormalizeAndProject: normalize_and_project(method); break;
+      case Method::SelectiveWeightReinit: selective_weight_reinit(method); break;
+      case Method::ContinuousContinualBackprop: continuous_continual_backprop(method); break;
     }
+    if (restarts && method.of_units) visit_newborn([this](int hidden, int unit) { restart(hidden, unit); });
   }
-  // Who was born again on this example had another's activation: methods after the one that did it forget that.
+  // Who was born again on this example had another's activation: methods after the one that did it forget that. What
+  // starts at a weight starts at what they have made of it.
+  if (!forgets && !restarts) return;
+  visit_newborn([&](int hidden, int unit) {
+    if (forgets) forget(hidden, unit);
+    if (restarts) restart(hidden, unit);
+  });
+}
+
+// Calls visit(hidden layer, unit) for all that were born again on this example.
+template <class T>
+template <class Visit>
+void LearnerOf<T>::visit_newborn(const Visit& visit) {
   const uint64_t now = *block_->at<uint64_t>(plan_->updates);
-  for (size_t i = 0; plan_->unit_methods > 1 && i < plan_->hidden.size(); ++i)
+  for (size_t i = 0; i < plan_->hidden.size(); ++i)
     for (int k = 0; k < plan_->dense[i].outputs; ++k)
-      if (block_->at<uint64_t>(plan_->hidden[i].birth)[k] == now) forget((int)i, k);
+      if (block_->at<uint64_t>(plan_->hidden[i].birth)[k] == now) visit((int)i, k);
+}
+
+// Whether the examples of this update complete a period.
+template <class T>
+bool LearnerOf<T>::is_due(double period) const {
+  const uint64_t now = steps(), before = now - (minibatch_ ? minibatch_ : 1), every = (uint64_t)std::min(period, 1e18);
+  return now / every != before / every;
+}
+
+template <class T>
+T LearnerOf<T>::largest_weight(size_t l) const {
+  const Dense& d = plan_->dense[l];
+  T most(0);
+  for (int i = 0; i < d.vectors; ++i) most = std::max(most, kernels_.largest(vector(d, i), d.columns));
+  return most;
+}
+
+// A method changed weights of layer l; this is the largest one now.
+template <class T>
+void LearnerOf<T>::weights_changed(size_t l, T largest) {
+  allowed_ = 0;
+  unclipped_ = true;
+  bounds_[l].most[0] =
+      plan_->rule.field_count ? std::min<double>(2.0 * largest, std::numeric_limits<T>::max()) : largest;
+  scratch_[l].sums_stale = true;
+  if (l < plan_->hidden.size() && plan_->incoming_sums) rebuild_incoming((int)l);
 }
 
 // Whether no method before it reads or changes weights.
@@ -127,6 +173,7 @@ void LearnerOf<T>::forget(int hidden, int unit) {
     block_->at<T>(u.incoming_sum)[unit] = sum;
   }
   if (plan_->method(Method::SelfNormalizedReset)) forget_silences(hidden, unit);
+  if (const size_t at = plan_->dense[hidden].partial_utility) block_->at<T>(at)[unit] = T(1);
 }
 
 // Outgoing weights 0, with their fields at their start.
@@ -145,10 +192,23 @@ void LearnerOf<T>::silence(int hidden, int unit) {
   widen_bounds(hidden + 1, T(0));
 }
 
+// What starts at the weights of a unit, incoming and outgoing, starts anew.
+template <class T>
+void LearnerOf<T>::restart(int hidden, int unit) {
+  const Dense &below = plan_->dense[hidden], &above = plan_->dense[hidden + 1];
+  for (int j = 0; j <= below.inputs; ++j)
+    start_at(j < below.inputs ? weight(below, j, unit) : bias(below) + unit, 1, below.columns, below.slow);
+  for (int k = 0; k < above.outputs; ++k) start_at(weight(above, unit, k), 1, above.columns, above.slow);
+  for (const UnitOp& op : plan_->boundaries[hidden + 1].ops)
+    for (const Parameters& p : op.arrays)
+      if (p.of_units) start_at(block_->at<T>(p.offset) + unit, 1, p.columns, slow_of(p));
+}
+
 template <class T>
 void LearnerOf<T>::regenerate(int hidden, int unit) {
   if (touched_) refresh();
   renew(hidden, unit);
+  restart(hidden, unit);
 }
 
 template <class T>
@@ -163,8 +223,19 @@ std::vector<uint64_t> LearnerOf<T>::ages(int hidden) const {
 //---------------------------------------------------------------------------- the others
 
 template <class T>
-void LearnerOf<T>::shrink_and_perturb(const double* h) {
+void LearnerOf<T>::shrink_and_perturb(const MethodInfo& method) {
+  using Table = base::ShrinkAndPerturb;
+  const double* h = hyper() + method.hyper;
+  if (!is_due(h[Table::period])) return;
+  enum { kZero, kInitialValue, kFresh };
+  const int toward = method.options[Table::toward];
+  const double shrink = h[Table::shrink];
+  const double added = h[Table::noise] * (method.options[Table::scaled_by_step_size] ? hyper()[0] : 1);
+  const double noise = toward == kFresh ? 0 : added;
   const uint64_t now = *block_->at<uint64_t>(plan_->updates);
+  auto return_to = [shrink](T* w, const T* first, int n) {
+    for (int k = 0; k < n; ++k) w[k] += (T)shrink * first[k];
+  };
   for (size_t l = 0; l < plan_->dense.size(); ++l) {
     const Dense& d = plan_->dense[l];
     T most(0);
@@ -175,22 +246,33 @@ void LearnerOf<T>::shrink_and_perturb(const double* h) {
       const uint32_t counter[4] = {(uint32_t)index, (uint32_t)now, (uint32_t)(now >> 32),
                                    (uint32_t)kPerturb << 24 | (uint32_t)l};
       const int n = i + 1 < d.vectors ? length : d.outputs;
-      most = std::max(most, kernels_.perturb(vector(d, i), n, h[0], h[1], counter, key().data()));
+      most = std::max(most, kernels_.perturb(vector(d, i), n, shrink, noise, counter, key().data()));
+      if (toward == kInitialValue) return_to(vector(d, i), vector(d, i) + d.anchor, d.columns);
     }
-    allowed_ = 0;
-    unclipped_ = true;
-    bounds_[l].most[0] = plan_->rule.field_count ? std::min<double>(2.0 * most, std::numeric_limits<T>::max()) : most;
-    scratch_[l].sums_stale = true;
-    if (l < plan_->hidden.size() && plan_->incoming_sums) rebuild_incoming((int)l);
+    if (toward == kFresh) add_fresh(d, (uint32_t)l, added);
+    weights_changed(l, toward == kZero ? most : largest_weight(l));
   }
   plan_->each_parameters([&](const UnitOp& op, size_t which) {
     const Parameters& p = op.arrays[which];
+    const double back = toward == kInitialValue ? shrink : toward == kFresh ? added : 0;
     for (int r = 0; r < p.rows; ++r) {
       const uint32_t counter[4] = {(uint32_t)r * ((uint32_t)(p.used + 63) / 64 * 16), (uint32_t)now,
                                    (uint32_t)(now >> 32), (uint32_t)kPerturb << 24 | place_of(op, which)};
-      kernels_.perturb(block_->at<T>(p.offset) + r * p.row_stride, p.used, h[0], h[1], counter, key().data());
+      T* const w = block_->at<T>(p.offset) + r * p.row_stride;
+      kernels_.perturb(w, p.used, shrink, noise, counter, key().data());
+      for (int k = 0; p.of_units && k < p.used; ++k) w[k] += (T)(back * p.start);
+      if (!p.of_units && toward == kInitialValue) return_to(w, w + p.anchor, p.columns);
     }
+    if (op.filters.outputs && which == 0 && toward == kFresh) add_fresh(op.filters, place_of(op, 0), added);
   });
+}
+
+// Adds weights and biases as a new learner has them, times `noise`.
+template <class T>
+void LearnerOf<T>::add_fresh(const Dense& d, uint32_t place, double noise) {
+  const uint64_t now = *block_->at<uint64_t>(plan_->updates);
+  auto draw = [&](int unit) { return draw_initial(d, place, unit, now); };
+  visit_drawn(d, draw, [noise](T* w, int, int, double drawn) { *w += (T)(noise * drawn); });
 }
 
 template <class T>
@@ -205,10 +287,12 @@ void LearnerOf<T>::reset_outputs(const std::vector<int>& units, bool fresh) {
       T* w = weight(d, j, k);
       *w = fresh ? (T)drawn[j] : T(0);
       set_start(w, d.columns);
+      start_at(w, 1, d.columns, d.slow);
       widen_bounds(l, *w);
     }
     bias(d)[k] = T(0);
     set_start(bias(d) + k, d.columns);
+    start_at(bias(d) + k, 1, d.columns, d.slow);
     for (int c = 0; c < plan_->rule.clock_count; ++c) block_->at<double>(plan_->boundaries[l + 1].clock[c])[k] = 1;
   }
   scratch_[l].sums_stale = true;

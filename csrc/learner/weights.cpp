@@ -18,37 +18,77 @@ std::array<uint32_t, 2> LearnerOf<T>::key() const {
 // the times apart that the unit is drawn, `place` the matrices. Valid until the next draw.
 template <class T>
 const double* LearnerOf<T>::draw_incoming(const Dense& d, uint32_t place, int unit, Stream stream, uint64_t when) {
-  const int n = d.inputs + 1;
+  return draw_incoming(d, place, unit, stream, when, 0, d.inputs + 1);
+}
+
+// Of those the `first` and its n - 1 followers.
+template <class T>
+const double* LearnerOf<T>::draw_incoming(const Dense& d, uint32_t place, int unit, Stream stream, uint64_t when,
+                                          int first, int n) {
   double *out = drawn_[0].data(), *second = drawn_[1].data();
-  const bool initial = stream == kInitial || stream == kReset;
+  const bool initial = stream == kInitial || stream == kReset || stream == kReinit;
   if (initial && d.init == Init::zeros) {
     std::fill(out, out + n, 0.0);
     return out;
   }
   const bool normal = initial && d.init == Init::kaiming_normal;
-  const uint32_t counter[4] = {0, (uint32_t)unit, (uint32_t)when, (uint32_t)stream << 24 | place};
+  const uint32_t counter[4] = {(uint32_t)first, (uint32_t)unit, (uint32_t)when, (uint32_t)stream << 24 | place};
   kernels_.uniforms(out, normal ? second : nullptr, n, counter, key().data());
   const double deviation = std::sqrt(d.gain_squared / d.inputs);
   for (int i = 0; normal && i < n; ++i)
     out[i] = deviation * std::sqrt(-2 * base::log(1 - out[i])) * std::cos(6.283185307179586 * second[i]);
   if (d.init == Init::signs && stream != kLottery) {  // the unit fires from a share of its pattern on
     double negative = 0;
-    for (int i = 0; i < d.inputs; ++i) negative += out[i] < 0.5, out[i] = out[i] < 0.5 ? -1 : 1;
-    out[d.inputs] = negative - d.threshold * d.inputs;
+    for (int i = 0; i < n && first + i < d.inputs; ++i) negative += out[i] < 0.5, out[i] = out[i] < 0.5 ? -1 : 1;
+    if (first + n > d.inputs) out[d.inputs - first] = negative - d.threshold * d.inputs;
     return out;
   }
   for (int i = 0; !normal && i < n; ++i) out[i] = d.bound * (2 * out[i] - 1);
   return out;
 }
 
-// For L2Init: the weights as they are before the first update.
+// The weights of one unit as a new learner has them, and the bias behind. Valid until the next draw.
+template <class T>
+const double* LearnerOf<T>::draw_initial(const Dense& d, uint32_t place, int unit, uint64_t when) {
+  double* const out = drawn_[2].data();
+  const double* drawn = draw_incoming(d, place, unit, kInitial, when);
+  std::copy(drawn, drawn + d.inputs, out);
+  out[d.inputs] = draws_bias(d) ? drawn[d.inputs] : 0;
+  if (d.init != Init::sparse) return out;
+  // Exactly this many incoming weights are 0, chosen by their own draws.
+  drawn = draw_incoming(d, place, unit, kLottery, when);
+  for (int j = 0; j < d.inputs; ++j) order_[j] = {drawn[j], j};
+  std::sort(order_.begin(), order_.begin() + d.inputs);
+  for (int j = 0; j < (int)std::ceil(d.sparsity * d.inputs); ++j) out[order_[j].second] = 0;
+  return out;
+}
+
+// What starts at the weights themselves takes them as they are before the first update: they may have been written.
 template <class T>
 void LearnerOf<T>::keep_first_values() {
-  if (*block_->at<uint64_t>(plan_->updates) != 0 || !plan_->method(Method::L2Init)) return;
+  if (*block_->at<uint64_t>(plan_->updates) != 0) return;
   plan_->each_matrix([&](const Dense& d, uint32_t) {
-    for (int i = 0; i < d.vectors; ++i) std::copy(vector(d, i), vector(d, i) + d.columns, vector(d, i) + d.anchor);
+    for (int i = 0; i < d.vectors; ++i) {
+      start_at(vector(d, i), d.columns, d.columns, d.slow);
+      if (d.anchor) std::copy(vector(d, i), vector(d, i) + d.columns, vector(d, i) + d.anchor);
+    }
+    if (d.norm) *block_->at<double>(d.norm) = norm(d);
   });
-  if (prepared_) prepare();
+  plan_->each_parameters([&](const UnitOp& op, size_t which) {
+    const Parameters& p = op.arrays[which];
+    if (p.of_units) start_at(block_->at<T>(p.offset), p.columns, p.columns, slow_of(p));
+  });
+  if (prepared_ && plan_->method(Method::L2Init)) prepare();
+}
+
+// What starts at the weight itself, of `count` weights that lie together: fields and, behind so many numbers, slow
+// weights.
+template <class T>
+void LearnerOf<T>::start_at(T* weights, int count, int columns, ptrdiff_t slow) {
+  if (slow) std::copy(weights, weights + count, weights + slow);
+  for (int f = 0; f < plan_->rule.field_count; ++f)
+    if (plan_->rule.fields[f].start == base::kStartsAtWeight)
+      std::copy(weights, weights + count, weights + (f + 1) * columns);
 }
 
 template <class T>
@@ -63,20 +103,13 @@ double LearnerOf<T>::largest_first_value() const {
 
 template <class T>
 void LearnerOf<T>::draw_matrix(const Dense& d, uint32_t place) {
+  for (int k = 0; k < d.outputs; ++k) {
+    const double* drawn = draw_initial(d, place, k, 0);
+    for (int j = 0; j < d.inputs; ++j) *weight(d, j, k) = (T)drawn[j];
+    bias(d)[k] = (T)drawn[d.inputs];
+  }
   for (int i = 0; i < d.vectors; ++i)
     for (int k = 0; k < d.columns; ++k) set_start(vector(d, i) + k, d.columns);
-  for (int k = 0; k < d.outputs; ++k) {
-    const double* drawn = draw_incoming(d, place, k, kInitial, 0);
-    for (int j = 0; j < d.inputs; ++j) *weight(d, j, k) = (T)drawn[j];
-    if (draws_bias(d)) bias(d)[k] = (T)drawn[d.inputs];
-    if (d.init != Init::sparse) continue;
-    // Exactly this many incoming weights are 0, chosen by their own draws.
-    drawn = draw_incoming(d, place, k, kLottery, 0);
-    std::vector<std::pair<double, int>> order;
-    for (int j = 0; j < d.inputs; ++j) order.push_back({drawn[j], j});
-    std::sort(order.begin(), order.end());
-    for (int j = 0; j < (int)std::ceil(d.sparsity * d.inputs); ++j) *weight(d, order[j].second, k) = T(0);
-  }
 }
 
 template <class T>
@@ -116,6 +149,9 @@ void LearnerOf<T>::initialize() {
       for (int k = 0; k < plan_->dense[i].outputs; ++k) block_->at<double>(plan_->hidden[i].decay_power)[k] = 1;
     if (plan_->incoming_sums) rebuild_incoming((int)i);
   }
+  for (const Dense& d : plan_->dense)
+    if (d.partial_utility) std::fill_n(block_->at<T>(d.partial_utility), d.outputs, T(1));
+  keep_first_values();
   state_loaded();
 }
 

@@ -22,11 +22,11 @@ struct HyperParameter {
 
 inline constexpr double kRequired = __builtin_nan("");
 inline constexpr double kUnbounded = __builtin_inf();
-inline constexpr int kStartsAtZero = -1, kStartsAtOne = -2;
+inline constexpr int kStartsAtZero = -1, kStartsAtOne = -2, kStartsAtWeight = -3;
 
 struct Field {
   const char* name;
-  int start;            // index of the hyper-parameter it starts at, or kStartsAtZero; also after regeneration
+  int start;            // index of the hyper-parameter it starts at, kStartsAtZero or kStartsAtWeight; also when reborn
   const char* meaning;  // one line
 };
 
@@ -100,6 +100,7 @@ struct RuleDefaults {
   // Scope::unit: whether a sum can change weights whose input is silent.
   static constexpr bool unit_moves_silent = false;
   static constexpr bool uses_sensitivity = false;
+  static constexpr bool uses_output_slope = false;  // d is |d (sum of squared outputs) / d w| instead
   static constexpr bool uses_exponential = false;
   static constexpr bool uses_noise = false;        // a normal draw per weight
   static constexpr bool silent_rows_rest = false;  // x = 0 changes nothing

@@ -13,11 +13,15 @@ from reference.learner import Learner
 from reference.linear_td import TD, TIDBD, AutoTIDBD, LinearPredictor, SwiftTD, TrueOnlineTD
 from reference.losses import LOSSES
 from reference.network import MLP, Activation, Dropout, LayerNorm, Linear, Network
-from reference.optimizers import IDBD, SGD, Adam, AdamW, Optimizer, RMSprop
+from reference.optimizers import IDBD, NIDBD, SGD, Adam, AdamW, Optimizer, RMSprop
 from reference.plasticity import (
     ContinualBackprop,
+    ContinuousContinualBackprop,
+    HareAndTortoise,
     L2Init,
+    NormalizeAndProject,
     ReDo,
+    SelectiveWeightReinit,
     SelfNormalizedReset,
     ShrinkAndPerturb,
     WeightClipping,
@@ -30,6 +34,7 @@ __all__ = [
     "LOSSES",
     "MAS",
     "MLP",
+    "NIDBD",
     "SGD",
     "SI",
     "TD",
@@ -42,10 +47,12 @@ __all__ = [
     "AutoTIDBD",
     "Autostep",
     "ContinualBackprop",
+    "ContinuousContinualBackprop",
     "Conv2d",
     "Dropout",
     "ErrorOptimizer",
     "Flatten",
+    "HareAndTortoise",
     "HypergradientDescent",
     "Intentional",
     "L2Init",
@@ -56,11 +63,13 @@ __all__ = [
     "MaxPool2d",
     "MetaOptimize",
     "Network",
+    "NormalizeAndProject",
     "ObGD",
     "Optimizer",
     "RMSprop",
     "RWalk",
     "ReDo",
+    "SelectiveWeightReinit",
     "SelfNormalizedReset",
     "ShrinkAndPerturb",
     "SwiftTD",

@@ -88,6 +88,8 @@ class Learner:
             for name, sensitivity in self._sensitivities(curvature).items():
                 d[name] += sensitivity / n
         for method in self.plasticity:
+            method.observe(n, g)
+        for method in self.plasticity:
             method.before_update(self.network, g)
         self._update(g, d, ys[-1])
         for layer in self.network.layers:

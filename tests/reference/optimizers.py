@@ -159,3 +159,46 @@ class IDBD(Optimizer):
         w *= 1.0 - a * self.decoupled_weight_decay
         w -= a * g
         h[...] = h * np.maximum(0.0, 1.0 - a * d) - a * g
+
+
+class NIDBD(Optimizer):
+    """normalize="meta_gradient": n = rho n + (1 - rho) (g h)^2; beta -= theta g h / (sqrt(n) +
+    epsilon); then as IDBD. "gradient": m = rho m + (1 - rho) g; n = rho n + (1 - rho) (g - m)^2;
+    q = (g - m) / (sqrt(n) + epsilon); beta -= theta q h; as IDBD, with q for g in h alone.
+    n starts at 1."""
+
+    def __init__(
+        self,
+        step_size: float,
+        meta_step_size: float,
+        normalizer_decay: float = 0.9995,
+        epsilon: float = 1e-4,
+        normalize: str = "meta_gradient",
+        sensitivity: str = "diagonal",
+        **decays: float,
+    ) -> None:
+        starts = {"beta": math.log(step_size), "h": 0.0, "n": 1.0, "m": 0.0}
+        super().__init__(starts, step_size, **decays)
+        self.meta_step_size, self.sensitivity = meta_step_size, sensitivity
+        self.rho, self.epsilon, self.normalize = normalizer_decay, epsilon, normalize
+
+    def step_sizes(self, name: str, w: Array) -> Array:
+        return np.exp(self.fields[name]["beta"])
+
+    def update(self, name: str, w: Array, g: Array, d: Array) -> None:
+        beta, h, n, m = (self.fields[name][field] for field in ("beta", "h", "n", "m"))
+        rho = self.rho
+        g = g + self.weight_decay * w
+        if self.normalize == "gradient":
+            m[...] = rho * m + (1.0 - rho) * g
+            n[...] = rho * n + (1.0 - rho) * (g - m) ** 2
+            q = (g - m) / (np.sqrt(n) + self.epsilon)
+            beta -= self.meta_step_size * q * h
+        else:
+            n[...] = rho * n + (1.0 - rho) * (g * h) ** 2
+            q = g
+            beta -= self.meta_step_size * g * h / (np.sqrt(n) + self.epsilon)
+        a = np.exp(beta)
+        w *= 1.0 - a * self.decoupled_weight_decay
+        w -= a * g
+        h[...] = h * np.maximum(0.0, 1.0 - a * d) - a * q

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference.convolution import Conv2d
-from reference.network import Network
+from reference.network import Layer, Network
 from reference.optimizers import Arrays, Optimizer
 
 Array = NDArray[np.float64]
@@ -26,6 +26,9 @@ class Plasticity:
 
     def start(self, network: Network) -> None:
         """Prepare for the first example."""
+
+    def observe(self, examples: int, g: Arrays) -> None:
+        """So many examples are in the update that begins, with this gradient of the loss."""
 
     def before_update(self, network: Network, g: Arrays) -> None:
         """Change the gradient in place."""
@@ -84,19 +87,249 @@ class WeightClipping(Plasticity):
         return []
 
 
-class ShrinkAndPerturb(Plasticity):
-    """w = (1 - shrink) w, biases too. The reference knows it without noise only."""
+class Periodic(Plasticity):
+    """A method that acts whenever another `period` examples have been learned from."""
 
-    def __init__(self, shrink: float, noise: float = 0.0) -> None:
+    period = 1
+
+    def start(self, network: Network) -> None:
+        self.examples = 0
+
+    def observe(self, examples: int, g: Arrays) -> None:
+        before, self.examples = self.examples, self.examples + examples
+        self.is_first = before == 0
+        self.is_due = self.examples // self.period != before // self.period
+
+    def before_update(self, network: Network, g: Arrays) -> None:
+        if self.is_first:
+            self.begin(network)
+
+    def begin(self, network: Network) -> None:
+        """Look at the weights as they are before the first update."""
+
+
+class ShrinkAndPerturb(Periodic):
+    """toward="zero": w = (1 - shrink) w; "initial": (1 - shrink) w + shrink w(0), with w(0) the
+    weight before the first update, of layers that mix no units what they are born with. Biases too.
+    The reference knows it without noise only."""
+
+    def __init__(
+        self,
+        shrink: float,
+        noise: float = 0.0,
+        period: int = 1,
+        toward: str = "zero",
+        scaled_by_step_size: bool = False,
+    ) -> None:
         assert noise == 0.0, "the noise of the compiled engine is its own"
-        self.shrink = shrink
+        self.shrink, self.period, self.toward = shrink, period, toward
+
+    def start(self, network: Network) -> None:
+        super().start(network)
+        self.initial = {name: w.copy() for name, w in network.parameters.items()}
+
+    def begin(self, network: Network) -> None:
+        for name, layer in _layers_by_parameter(network):
+            if layer.fan_in is not None:
+                self.initial[name] = network.parameters[name].copy()
 
     def after_update(
         self, network: Network, optimizer: Optimizer, activations: list[Array], draw: Draw
     ) -> Units:
-        for w in network.parameters.values():
-            w *= 1.0 - self.shrink
+        if self.is_due:
+            for name, w in network.parameters.items():
+                w *= 1.0 - self.shrink
+                if self.toward == "initial":
+                    w += self.shrink * self.initial[name]
         return []
+
+
+class HareAndTortoise(Periodic):
+    """slow = decay slow + (1 - decay) w, for all parameters; then, every `period` examples, w = slow.
+    At first slow = w. Lee et al., 2024.
+
+    The weights of a regenerated unit start anew: slow = w at the end of that example.
+    """
+
+    def __init__(self, period: int, decay: float = 0.999, predict: str = "fast") -> None:
+        self.period, self.decay, self.predict = period, decay, predict
+
+    def begin(self, network: Network) -> None:
+        self.network = network
+        self.slow = {name: w.copy() for name, w in network.parameters.items()}
+
+    def forget(self, layer: int, unit: int) -> None:
+        incoming, outgoing = self.network.hidden[layer]
+        w = self.network.parameters
+        self.slow[incoming["weight"]][:, unit] = w[incoming["weight"]][:, unit]
+        self.slow[outgoing["weight"]][unit, :] = w[outgoing["weight"]][unit, :]
+        if "bias" in incoming:
+            self.slow[incoming["bias"]][unit] = w[incoming["bias"]][unit]
+
+    def after_update(
+        self, network: Network, optimizer: Optimizer, activations: list[Array], draw: Draw
+    ) -> Units:
+        for name, w in network.parameters.items():
+            self.slow[name] = self.decay * self.slow[name] + (1.0 - self.decay) * w
+        if self.is_due:
+            for name, w in network.parameters.items():
+                w[...] = self.slow[name]
+        return []
+
+
+class NormalizeAndProject(Periodic):
+    """Every `period` examples W *= |W(0)| / |W| for the weights W of each layer, by the Frobenius
+    norm, W(0) those before the first update. W stays where one of the norms is 0. Biases and layer
+    norms are left alone. Lyle et al., 2024."""
+
+    def __init__(self, period: int = 1) -> None:
+        self.period = period
+
+    def begin(self, network: Network) -> None:
+        self.norms = {name: np.linalg.norm(w) for name, w in _weights(network)}
+
+    def after_update(
+        self, network: Network, optimizer: Optimizer, activations: list[Array], draw: Draw
+    ) -> Units:
+        if self.is_due:
+            for name, w in _weights(network):
+                norm = np.linalg.norm(w)
+                if norm > 0.0 and self.norms[name] > 0.0:
+                    w *= self.norms[name] / norm
+        return []
+
+
+class SelectiveWeightReinit(Periodic):
+    """u = decay u + (1 - decay) y, y = |w| ("magnitude") or |w g| ("gradient") of every weight, w
+    after the update. Every `period` examples, in the weights of each layer: "proportional": the
+    counter grows by fraction N, N the number of weights, and the floor(counter) weights of least u
+    go, of equal ones the first, by source and then by output;
+    "threshold": those with u <= fraction (mean of u). They are drawn anew, or 0; where any went,
+    every u of the layer starts again at 0. Hernandez-Garcia et al., 2025.
+
+    Biases and layer norms are left alone, and the optimizer's fields, as in the authors' program.
+    The draws are the learner's `draw_weight`. `margin`: how near a choice came to falling otherwise.
+    """
+
+    def __init__(
+        self,
+        fraction: float,
+        period: int = 1,
+        decay: float = 0.0,
+        utility: str = "magnitude",
+        pruning: str = "proportional",
+        reinit: str = "draw",
+    ) -> None:
+        self.fraction, self.period, self.decay = fraction, period, decay
+        self.utility, self.pruning, self.reinit = utility, pruning, reinit
+        self.draw_weight: Callable[[str, int, int], float] | None = None
+
+    def begin(self, network: Network) -> None:
+        self.u = {name: np.zeros_like(w) for name, w in _weights(network)}
+        self.counter = dict.fromkeys(self.u, 0.0)
+        self.margin = math.inf
+        self.chosen: list[tuple[str, int, int]] = []
+
+    def observe(self, examples: int, g: Arrays) -> None:
+        super().observe(examples, g)
+        self.g = {name: gradient.copy() for name, gradient in g.items()}
+
+    def after_update(
+        self, network: Network, optimizer: Optimizer, activations: list[Array], draw: Draw
+    ) -> Units:
+        self.chosen = []
+        for name, w in _weights(network):
+            y = np.abs(w) if self.utility == "magnitude" else np.abs(w * self.g[name])
+            if self.is_due or self.decay > 0.0:  # without decay only the last counts
+                self.u[name] = self.decay * self.u[name] + (1.0 - self.decay) * y
+            going = self._going(name) if self.is_due else []
+            for j, k in going:
+                zero = self.reinit == "zero" or self.draw_weight is None
+                w[j, k] = 0.0 if zero else self.draw_weight(name, j, k)
+                self.chosen.append((name, j, k))
+            if going:
+                self.u[name][...] = 0.0
+        return []
+
+    def _going(self, name: str) -> list[tuple[int, int]]:
+        u = self.u[name]
+        if self.pruning == "threshold":
+            limit = self.fraction * np.mean(u)
+            distance = np.abs(u - limit)
+            if np.any(u > 0.0):
+                self.margin = min(self.margin, float(np.min(distance) / np.max(u)))
+            return [(int(j), int(k)) for j, k in np.argwhere(u <= limit)]
+        self.counter[name] += self.fraction * u.size
+        n = math.floor(self.counter[name])
+        self.counter[name] -= n
+        order = np.argsort(u, axis=None, kind="stable")
+        if 0 < n < u.size:
+            taken, spared = u.flat[order[n - 1]], u.flat[order[n]]
+            if taken != spared:
+                self.margin = min(self.margin, float((spared - taken) / spared))
+        return [(int(i) // u.shape[1], int(i) % u.shape[1]) for i in order[:n]]
+
+
+class ContinuousContinualBackprop(Periodic):
+    """u = decay u + (1 - decay) s, at first 1, s = m / (mean of m over the layer + 1e-8), m = mean
+    |g| over a unit's incoming weights. Every `period` examples p = replacement_rate min(1,
+    exp(-sharpness (u - threshold))) of every hidden unit; then layer by layer from below: incoming
+    w = (1 - p) w + p draw, outgoing w = (1 - p) w; u = 1. Biases and fields stay."""
+
+    def __init__(
+        self,
+        replacement_rate: float = 0.012,
+        period: int = 1000,
+        decay: float = 0.99,
+        sharpness: float = 16.0,
+        threshold: float = 0.95,
+    ) -> None:
+        self.replacement_rate, self.period, self.decay = replacement_rate, period, decay
+        self.sharpness, self.threshold = sharpness, threshold
+
+    def start(self, network: Network) -> None:
+        super().start(network)
+        names = [incoming["weight"] for incoming, _ in network.hidden]
+        self.u = [np.ones(network.parameters[name].shape[1]) for name in names]
+
+    def forget(self, layer: int, unit: int) -> None:
+        self.u[layer][unit] = 1.0
+
+    def observe(self, examples: int, g: Arrays) -> None:
+        super().observe(examples, g)
+        self.g = {name: gradient.copy() for name, gradient in g.items()}
+
+    def after_update(
+        self, network: Network, optimizer: Optimizer, activations: list[Array], draw: Draw
+    ) -> Units:
+        for layer, (incoming, _) in enumerate(network.hidden):
+            m = np.mean(np.abs(self.g[incoming["weight"]]), axis=0)
+            s = m / (np.mean(m) + 1e-8)
+            self.u[layer] = self.decay * self.u[layer] + (1.0 - self.decay) * s
+        for layer, (incoming, outgoing) in enumerate(network.hidden if self.is_due else []):
+            excess = self.sharpness * (self.u[layer] - self.threshold)
+            p = self.replacement_rate * np.exp(-np.maximum(excess, 0.0))
+            w = network.parameters[incoming["weight"]]
+            for unit in range(w.shape[1]):
+                w[:, unit] = (1.0 - p[unit]) * w[:, unit] + p[unit] * draw(layer, unit)
+            network.parameters[outgoing["weight"]] *= (1.0 - p)[:, np.newaxis]
+            self.u[layer][...] = 1.0
+        return []
+
+
+def _layers_by_parameter(network: Network) -> list[tuple[str, Layer]]:
+    """The layer that each parameter belongs to, by the parameter's full name."""
+    layers = [layer for layer in network.layers if layer.parameters]
+    return [(f"{i}.{part}", layer) for i, layer in enumerate(layers) for part in layer.parameters]
+
+
+def _weights(network: Network) -> list[tuple[str, Array]]:
+    """The weights of every layer that has a fan in."""
+    return [
+        (name, network.parameters[name])
+        for name, layer in _layers_by_parameter(network)
+        if layer.fan_in is not None and name.endswith("weight")
+    ]
 
 
 class UnitMethod(Plasticity):

@@ -112,7 +112,7 @@ STREAMDL_COLD void repair_by_output(UpdateArgs<T>& a, int j, int k, const T* noi
   for (int i = 0; i < Rule::clock_count; ++i)
     c.correction[i] = max(load_register(a.row_correction[i] + j), V(a.column_correction[i][k]));
   const V x = load_register(a.x + j);
-  const V d = Rule::uses_sensitivity ? x * x * V(a.sensitivity[k]) : V(0);
+  const V d = kSensitive<Rule> ? sensitivity_of<Rule>(x, V(a.sensitivity[k])) : V(0);
   const OuterProduct<V> g{x, V(a.delta[k])};
   T* const p = a.weights + k * a.output_stride + j;
   find_anchor(a, c, p);
@@ -130,7 +130,7 @@ void update_by_output(UpdateArgs<T>& args) {
   const V limit(a.limit);
   alignas(kAlignment) T normal[Rule::uses_noise ? kFewOutputs : 1][kNormals];
   auto piece = [&](ptrdiff_t j) __attribute__((always_inline)) {
-    const V x = load_register(a.x + j), square = x * x;
+    const V x = load_register(a.x + j);
     V dot(0), squared_dot(0), total(0), parts[kSumsAfter<Rule> + 1];
     for (V& part : parts) part = V(kNoPart<Rule, T>);
     if constexpr (Rule::uses_noise)
@@ -143,7 +143,7 @@ void update_by_output(UpdateArgs<T>& args) {
       T* const p = a.weights + k * a.output_stride + j;
       const V old = load_register(p), delta(a.delta[k]);
       V w = old, s(0);
-      if constexpr (Rule::uses_sensitivity) s = V(a.sensitivity[k]);
+      if constexpr (kSensitive<Rule>) s = V(a.sensitivity[k]);
       if constexpr (propagate) {
         dot = fma(old, delta, dot);
         if constexpr (Rule::uses_sensitivity) squared_dot = fma(old * old, s, squared_dot);
@@ -154,7 +154,7 @@ void update_by_output(UpdateArgs<T>& args) {
       if constexpr (Rule::uses_noise) c.noise = load_register(normal[k] + j % kNormals);
       find_anchor(a, c, p);
       const OuterProduct<V> g{x, delta};
-      if (!update_quickly<Rule, bounded>(p, a.columns, w, g, square * s, c, limit)) [[unlikely]] {
+      if (!update_quickly<Rule, bounded>(p, a.columns, w, g, sensitivity_of<Rule>(x, s), c, limit)) [[unlikely]] {
         V repaired[kMaxSums];
         repair_by_output<Rule, decays>(args, j, k, normal[Rule::uses_noise ? k : 0] + j % kNormals, repaired);
         for (int i = 0; i < kSumsAfter<Rule>; ++i) c.part[i] = repaired[i];

@@ -27,6 +27,14 @@ inline constexpr int kSumsAfter = Rule::sums.before ? 0 : Rule::sums.count;
 template <class Rule>
 inline constexpr bool kOfUnits = Rule::sums.count > 0 && Rule::sums.scope == Scope::unit;
 
+// Whether a rule wants d; and d of a weight with this input, from what the learner knows of the output.
+template <class Rule>
+inline constexpr bool kSensitive = Rule::uses_sensitivity || Rule::uses_output_slope;
+template <class Rule, class V>
+STREAMDL_HD V sensitivity_of(V x, V s) {
+  return Rule::uses_output_slope ? abs(x) * s : x * x * s;
+}
+
 template <class Rule, class C>
 STREAMDL_HD void share(C& c, const double* shared) {
   using V = typename C::Lane;
@@ -168,7 +176,7 @@ STREAMDL_COLD void repair(UpdateArgs<T>& a, T* p, int row, ptrdiff_t j, const T*
   const T x = row < 0 ? T(1) : a.x[row];
   for (int k = 0; k < Rule::clock_count; ++k)
     c.correction[k] = max(V(row < 0 ? T(1) : a.row_correction[k][row]), load_register(a.column_correction[k] + j));
-  const V d = Rule::uses_sensitivity ? V(x * x) * load_register(a.sensitivity + j) : V(0);
+  const V d = kSensitive<Rule> ? sensitivity_of<Rule>(V(x), load_register(a.sensitivity + j)) : V(0);
   const OuterProduct<V> g{V(x), load_register(a.delta + j)};
   a.largest = largest_of(update_carefully<Rule>(p, a.columns, g, d, c, a.cancelled), a.largest);
   for (int k = 0; k < kSumsAfter<Rule>; ++k) parts[k] = c.part[k];
@@ -188,7 +196,7 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
   const T* column_correction[kMaxClocks];
   for (int k = 0; k < Rule::clock_count; ++k) column_correction[k] = a.column_correction[k];
   const V limit(a.limit);
-  V x[kRows], square[kRows], row_correction[kRows][kMaxClocks];
+  V x[kRows], row_correction[kRows][kMaxClocks];
   V dot[kRows][kPieces], squared_dot[kRows][kPieces], total[kRows][kPieces];
   V parts[kSumsAfter<Rule> + 1][kPieces];
   alignas(kAlignment) T normal[Rule::uses_noise ? kRows : 1][kNormals];
@@ -198,7 +206,6 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
   const T* next[kRows];
   for (int r = 0; r < kRows; ++r) {
     x[r] = V(a.x[rows[r]]);
-    square[r] = x[r] * x[r];
     for (int i = 0; i < kPieces; ++i) dot[r][i] = squared_dot[r][i] = total[r][i] = V(0);
     row[r] = a.weights + rows[r] * a.row_stride;
     next[r] = a.weights + rows[r + kRows] * a.row_stride;
@@ -207,7 +214,7 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
   auto piece = [&](ptrdiff_t at, int i) __attribute__((always_inline)) {
     const V delta = load_register(deltas + at);
     V s(0), change(0);
-    if constexpr (Rule::uses_sensitivity) s = load_register(sensitivities + at);
+    if constexpr (kSensitive<Rule>) s = load_register(sensitivities + at);
     if constexpr (kOfUnits<Rule>) c.unit = load_register(a.unit_factors + at);
     if constexpr (Rule::uses_noise)
       if (at % kNormals == 0)
@@ -227,7 +234,8 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
       const OuterProduct<V> g{x[r], delta};
       if constexpr (Rule::uses_noise) c.noise = load_register(normal[r] + at % kNormals);
       find_anchor(a, c, row[r] + at);
-      if (!update_quickly<Rule, bounded>(row[r] + at, columns, w, g, square[r] * s, c, limit)) [[unlikely]] {
+      if (!update_quickly<Rule, bounded>(row[r] + at, columns, w, g, sensitivity_of<Rule>(x[r], s), c, limit))
+          [[unlikely]] {
         V repaired[kMaxSums];  // not those of c: who lends it out keeps none of it in registers
         repair<Rule, C::decays>(args, row[r] + at, rows[r], at, normal[Rule::uses_noise ? r : 0] + at % kNormals,
                                 repaired);
@@ -290,7 +298,7 @@ STREAMDL_HD void update_bias(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
   for (int j = 0; j < a.used; j += V::width) {
     for (int k = 0; k < Rule::clock_count; ++k) c.correction[k] = load_register(a.column_correction[k] + j);
     V d(0), w = load_register(a.bias + j);
-    if constexpr (Rule::uses_sensitivity) d = load_register(a.sensitivity + j);
+    if constexpr (kSensitive<Rule>) d = load_register(a.sensitivity + j);
     if constexpr (kOfUnits<Rule>)
       c.unit = Rule::sums.biases_apart ? V(a.bias_factor) : load_register(a.unit_factors + j);
     if constexpr (Rule::uses_noise) {

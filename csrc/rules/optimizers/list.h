@@ -4,19 +4,24 @@
 #include "rules/optimizers/adam.h"
 #include "rules/optimizers/adamw.h"
 #include "rules/optimizers/autostep.h"
+#include "rules/optimizers/ewc.h"
 #include "rules/optimizers/hypergradient.h"
 #include "rules/optimizers/idbd.h"
 #include "rules/optimizers/intentional.h"
+#include "rules/optimizers/mas.h"
 #include "rules/optimizers/meta_optimize.h"
+#include "rules/optimizers/nidbd.h"
 #include "rules/optimizers/obgd.h"
 #include "rules/optimizers/rmsprop.h"
+#include "rules/optimizers/rwalk.h"
 #include "rules/optimizers/sgd.h"
+#include "rules/optimizers/si.h"
 #include "rules/optimizers/upgd.h"
 
 // clang-format off
 #define STREAMDL_OPTIMIZERS(X)                                                                                  \
   X(SGD) X(SGDMomentum) X(PGD) X(Adam) X(AdamW) X(RMSprop)                                                      \
-  X(IDBD) X(Autostep)                                                                                           \
+  X(IDBD) X(NIDBD) X(NIDBDGradient) X(Autostep)                                                                 \
   X(HypergradientSGD) X(HypergradientAdam) X(HypergradientSGDPerWeight) X(HypergradientAdamPerWeight)           \
   X(MetaOptimizeScalar<0>) X(MetaOptimizeScalar<1>) X(MetaOptimizeScalar<2>) X(MetaOptimizeScalar<3>)           \
   X(MetaOptimizeLayerwise<0>) X(MetaOptimizeLayerwise<1>) X(MetaOptimizeLayerwise<2>)                           \
@@ -29,5 +34,6 @@
   X(MetaOptimizeWeightwise<15>)                                                                                 \
   X(ObGD) X(AdaptiveObGD) X(Intentional)                                                                        \
   X(UPGD) X(UPGDNoisy) X(UPGDLocal) X(UPGDLocalNoisy)                                                           \
-  X(UPGDAdaptive) X(UPGDAdaptiveNoisy) X(UPGDAdaptiveLocal) X(UPGDAdaptiveLocalNoisy)
+  X(UPGDAdaptive) X(UPGDAdaptiveNoisy) X(UPGDAdaptiveLocal) X(UPGDAdaptiveLocalNoisy)                           \
+  X(EWC) X(MAS) X(SI) X(RWalk)
 // clang-format on

@@ -118,7 +118,8 @@ std::vector<OptimizerSpec> optimizers() {
 
 std::vector<std::vector<PlasticitySpec>> plasticity() {
   std::vector<std::vector<PlasticitySpec>> all{{}};
-  const PlasticitySpec shrink{"ShrinkAndPerturb", {1e-4, 1e-3}, {}}, clipping{"WeightClipping", {1.0}, {}};
+  const PlasticitySpec shrink{"ShrinkAndPerturb", {1e-4, 1e-3, 1}, {"zero", "False"}},
+      clipping{"WeightClipping", {1.0}, {}};
   for (const char* utility :
        {"contribution", "weight", "adaptation", "zero_contribution", "adaptable_contribution", "feature_by_input"}) {
     const double most = all.size() % 3 == 0 ? 1 : 0;
@@ -129,6 +130,12 @@ std::vector<std::vector<PlasticitySpec>> plasticity() {
   all.push_back({{"ReDo", {0.3, 7}, {}}, clipping});
   all.push_back({{"Imprinting", {0.1, 0.9, 0.99, 0.9, 0.5, 0.5, 5}, {"input"}}});
   all.push_back({clipping, {"SelfNormalizedReset", {0.1, 5}, {}}, {"L2Init", {1e-3}, {}}});
+  const PlasticitySpec follows{"HareAndTortoise", {7, 0.9}, {"slow"}}, projects{"NormalizeAndProject", {2}, {}};
+  all.push_back({all[1][0], follows, {"ShrinkAndPerturb", {0.1, 1e-3, 7}, {"initial", "False"}}, projects});
+  all.push_back({{"ShrinkAndPerturb", {1e-3, 1e-2, 3}, {"fresh", "False"}}});
+  all.push_back({{"ContinuousContinualBackprop", {0.1, 5, 0.9, 2, 0.95}, {}}, clipping});
+  for (const char* pruning : {"proportional", "threshold"})
+    all.push_back({{"SelectiveWeightReinit", {0.01, 3, 0.5}, {"gradient", pruning, "draw"}}});
   return all;
 }
 
