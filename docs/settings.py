@@ -17,6 +17,8 @@ REQUIRED: dict[str, float] = {
     "bound": 3.0,
     "HypergradientDescent.meta_step_size": 1e-5,
     "PGD.noise": 1e-2,
+    "HareAndTortoise.period": 1000,
+    "SelectiveWeightReinit.fraction": 1e-4,
 }
 
 # What is searched, where a rule has it: multiples of the default, or the values themselves where there is none.
@@ -24,6 +26,7 @@ MULTIPLES = (0.1, 0.3, 1.0, 3.0, 10.0)
 GRIDS: dict[str, tuple[float, ...]] = {
     "step_size": (0.001, 0.003, 0.01, 0.03, 0.1),
     "meta_step_size": (1e-7, 1e-5, 1e-3, 1e-2, 1e-1),
+    "fraction": (1e-6, 1e-5, 1e-4, 1e-3, 1e-2),
 }
 SEARCHED = ("step_size", "meta_step_size", "fraction")
 

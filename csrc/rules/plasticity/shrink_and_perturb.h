@@ -8,23 +8,22 @@ STREAMDL_BEGIN
 struct ShrinkAndPerturb : MethodDefaults {
   static constexpr Description description = {
       "ShrinkAndPerturb", "Shrinks all weights and adds noise, after every update or every so often, biases too.",
-      "every period examples, with sigma = noise, or noise step_size:  toward zero: w = (1 - shrink) w + sigma N(0, "
+      "every period examples, with sigma = noise, or noise step_size;  toward zero: w = (1 - shrink) w + sigma N(0, "
       "1);  "
       "initial: w = (1 - shrink) w + shrink w(0) + sigma N(0, 1), with w(0) the weight before the first update;  "
-      "fresh: w = (1 - shrink) w + sigma w', with w' drawn as a new learner's weights are. Of a unit's own "
-      "parameters, as a norm's, w(0) and w' are what they are born with.\n\n"
-      "What goes by the name:\n"
-      "Ash and Adams, 2020, before a new task: period, shrink = 1 - lambda, noise = sigma.\n"
-      "Dohare et al., 2024: shrink = 0, noise = sigma, and the optimizer's weight_decay = lambda.\n"
-      "Elsayed and Mahmood, 2024: shrink = 0, noise = sigma, scaled_by_step_size, and the optimizer's "
-      "decoupled_weight_decay = lambda.\n"
-      "Kumar, Marklund and Van Roy, 2023: toward = fresh, shrink = s, noise = c.\n"
-      "Lee et al., 2024: toward = initial, shrink = lambda (0.8), noise = 0, period; a head alone: reset_outputs",
-      "Ash and Adams, 2020, and as above",
+      "fresh: w = (1 - shrink) w + sigma w', with w' drawn as a new learner's weights are;  "
+      "of a unit's own parameters, as a norm's, w(0) and w' are what they are born with",
+      "Ash and Adams, 2020; Dohare et al., 2024; Elsayed and Mahmood, 2024; Kumar, Marklund and Van Roy, 2023; Lee et "
+      "al., 2024",
       "one more pass, with noise one draw; initial: one number per weight; silent rows are visited"};
   static constexpr const char* when =
       "Weights that grow over a long stream, and units that have become alike: all weights shrink, and noise sets them "
-      "apart. Every weight takes a normal draw, which is its cost.";
+      "apart. Every weight takes a normal draw, which is its cost. What goes by the name: Ash and Adams, before a new "
+      "task: period, shrink = 1 - lambda, noise = sigma. Dohare et al.: shrink = 0, noise = sigma, and the optimizer's "
+      "weight_decay = lambda. Elsayed and Mahmood: shrink = 0, noise = sigma, scaled_by_step_size, and the optimizer's "
+      "decoupled_weight_decay = lambda. Kumar, Marklund and Van Roy: toward = fresh, shrink = s, noise = c. Lee et "
+      "al.: "
+      "toward = initial, shrink = lambda (0.8), noise = 0, period; a head alone: reset_outputs.";
 
   enum { shrink, noise, period };
   static constexpr HyperParameter hypers[] = {
