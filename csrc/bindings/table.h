@@ -43,6 +43,7 @@ const char* start_of(int start) {
   if (start >= 0) return Rule::hypers[start].name;
   if (start == base::kStartsAtZero) return "0";
   if (start == base::kStartsAtOne) return "1";
+  if (start == base::kStartsAtWeight) return "the weight";
   throw std::logic_error("a field's start that documentation has no word for");
 }
 
