@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -366,12 +367,9 @@ def draw(optimizer: str, random: np.random.Generator) -> Configuration:
     )  # fmt: skip
 
 
-def _run(
-    configuration: Configuration, initial: dict[str, Array], draws: int
-) -> tuple[list[Array], float]:
+def _run(configuration: Configuration, initial: dict[str, Array]) -> tuple[list[Array], float]:
     """Everything a run of the reference ends with, and its nearest tie. Its draws are its own."""
-    learner = configuration.reference(initial)
-    random = np.random.default_rng([configuration.seed, draws])
+    learner, random = configuration.reference(initial), np.random.default_rng(configuration.seed)
 
     def draw_weights(layer: int, unit: int) -> Array:
         return random.uniform(-0.5, 0.5, size=len(learner.parameters[f"{layer}.weight"]))
@@ -392,29 +390,37 @@ def _run(
 
 def is_well_conditioned(configuration: Configuration, initial: dict[str, Array]) -> bool:
     """Judged by the reference alone: a start and examples moved a little end almost where the
-    others do, whatever newborn units draw. Zeros among the inputs stay."""
+    others do. Zeros among the inputs stay."""
     random = np.random.default_rng(configuration.seed + 1)
-
-    def step(shape: tuple[int, ...]) -> Array:
-        return MOVE * random.choice([-1.0, 1.0], size=shape)
-
-    moved = {name: w + step(w.shape) for name, w in initial.items()}
-    xs = configuration.xs * (1.0 + step(configuration.xs.shape))
-    regenerates = any(p["name"] in OF_UNITS for p in configuration.plasticity)
-    for draws in range(3 if regenerates else 1):
-        plain, margin = _run(configuration, initial, draws)
-        other, _ = _run(replace(configuration, xs=xs), moved, draws)
-        if margin <= NEAR_TIE or not all(
-            np.all(np.isfinite(a)) and relative_error(b, a) < MOVED
-            for a, b in zip(plain, other, strict=True)
-        ):
-            return False
-    return True
+    moved = {name: w + _small_steps(random, w.shape) for name, w in initial.items()}
+    xs = configuration.xs * (1.0 + _small_steps(random, configuration.xs.shape))
+    plain, margin = _run(configuration, initial)
+    other, _ = _run(replace(configuration, xs=xs), moved)
+    return margin > NEAR_TIE and all(
+        np.all(np.isfinite(a)) and relative_error(b, a) < MOVED
+        for a, b in zip(plain, other, strict=True)
+    )
 
 
-def near_tie(learner: reference.Learner) -> bool:
-    """Whether what was chosen hung on rounding errors."""
-    return any(getattr(m, "margin", np.inf) <= NEAR_TIE for m in learner.plasticity)
+def _small_steps(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return MOVE * random.choice([-1.0, 1.0], size=shape)
+
+
+def moved(configuration: Configuration, truth: reference.Learner) -> reference.Learner:
+    """The same learner, its parameters moved a little."""
+    random, other = np.random.default_rng(configuration.seed + 1), copy.deepcopy(truth)
+    for w in other.parameters.values():
+        w += _small_steps(random, w.shape)
+    return other
+
+
+def is_judgeable(truth: reference.Learner, other: reference.Learner) -> bool:
+    """On streamdl's draws, this time: whether nothing that was chosen hung on rounding errors, and
+    the moved learner ended almost where the other did."""
+    tie = any(getattr(m, "margin", np.inf) <= NEAR_TIE for m in truth.plasticity)
+    return not tie and all(
+        relative_error(other.parameters[name], w) < MOVED for name, w in truth.parameters.items()
+    )
 
 
 def pair(

@@ -76,6 +76,16 @@ def test_who_regenerates_units_refuses_what_it_does_not_know(
         build(layers, plasticity=method)
 
 
+def test_pairs_are_not_regenerated_by_hand() -> None:
+    learner = build([nn.Linear(4), nn.CReLU(), nn.Linear(3), nn.ReLU(), nn.Linear(1)], 3)
+    before = learner.state_hash()
+    with pytest.raises(ValueError, match="regenerate.*layer 0.*CReLU"):
+        learner.regenerate(0, 1)
+    assert learner.state_hash() == before
+    learner.regenerate(1, 2)
+    assert not learner.parameters["2.weight"][2].any()
+
+
 def test_online_norm_refuses_minibatches() -> None:
     learner = build([nn.Linear(4), nn.OnlineNorm(), nn.Linear(1)], 3)
     before = learner.state_hash()

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 #include "learner/learner.h"
 
@@ -206,6 +207,10 @@ void LearnerOf<T>::restart(int hidden, int unit) {
 
 template <class T>
 void LearnerOf<T>::regenerate(int hidden, int unit) {
+  const Boundary& b = plan_->boundaries[hidden + 1];
+  if (b.units != b.sent)
+    throw std::invalid_argument("regenerate: the units of layer " + std::to_string(hidden) +
+                                " send two values, as with CReLU and Fourier");
   if (touched_) refresh();
   renew(hidden, unit);
   restart(hidden, unit);
