@@ -21,8 +21,8 @@ class Network:
         for i, layer in enumerate(layers):
             if not isinstance(layer, nn.Layer):
                 raise ValueError(f"layers[{i}]: expected a layer of sdl.nn, got {layer!r}")
-        if not any(isinstance(layer, nn.Linear) for layer in layers):
-            raise ValueError("layers: expected at least one Linear")
+        if not any(isinstance(layer, nn.Linear | nn.SparseLinear) for layer in layers):
+            raise ValueError("layers: expected at least one Linear or SparseLinear")
         shape = tuple(inputs) if isinstance(inputs, Sequence) else inputs
         for size in shape if isinstance(shape, tuple) else (shape,):
             nn._count("inputs", size)

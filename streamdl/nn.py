@@ -67,6 +67,71 @@ class Linear(Layer):
 
 
 @dataclass(frozen=True)
+class SparseLinear(Layer):
+    """a_k = sum over the inputs j with an edge to k of w_jk x_j + b_k: few weights, at listed places.
+
+    Each input has the same number of edges, `edges`, or about `density` (0 to 1) of the `outputs`;
+    with block=16 they come in sixteens that lead to units next to each other, which is much faster,
+    and outputs and edges are multiples of 16. Where they lead is drawn at the start, and moved by
+    `sdl.plasticity.SET`, `RigL` and `EdgeUtility`. "<index>.weight" has the shape (inputs, edges);
+    "<index>.targets" in `learner.state`, int32 and to be read only, holds the unit that each edge
+    leads to, or with blocks the first unit of each. init as in `sdl.MLP` with fan in = inputs edges /
+    outputs, without sparse and signs. Methods that regenerate units refuse it, as do
+    `learner.regenerate` and `reset_outputs` beside it. Cost: edges of active inputs, and nothing for
+    those that are 0. Source: Mocanu et al., "Scalable training of artificial neural networks with
+    adaptive sparse connectivity inspired by network science", 2018; fixed slots per unit are ours.
+    """
+
+    outputs: int
+    density: float | None = None
+    edges: int | None = None
+    block: int = 1
+    bias: bool = True
+    init: str = "kaiming_uniform"
+
+    def __post_init__(self) -> None:
+        _count("SparseLinear.outputs", self.outputs)
+        _check("SparseLinear.init", self.init, INITS)
+        if self.block not in (1, 16):
+            raise ValueError(f"SparseLinear.block: expected 1 or 16, got {self.block!r}")
+        if self.outputs % self.block:
+            raise ValueError(
+                f"SparseLinear.outputs: expected a multiple of block, got {self.outputs}"
+            )
+        if (self.density is None) == (self.edges is None):
+            raise ValueError("SparseLinear: expected either density or edges")
+        if self.density is not None and not 0 < self.density <= 1:
+            raise ValueError(
+                f"SparseLinear.density: expected above 0 and at most 1, got {self.density!r}"
+            )
+        if self.edges is not None:
+            _count("SparseLinear.edges", self.edges)
+            if self.edges > self.outputs or self.edges % self.block:
+                raise ValueError(
+                    "SparseLinear.edges: expected a multiple of block and at most "
+                    f"{self.outputs}, got {self.edges}"
+                )
+
+    @property
+    def edges_per_input(self) -> int:
+        """How many edges leave each input."""
+        if self.edges is not None:
+            return int(self.edges)
+        assert self.density is not None
+        return max(1, round(self.density * self.outputs / self.block)) * self.block
+
+    def _spec(self) -> dict[str, Any]:
+        return {
+            "kind": "sparse_linear",
+            "outputs": int(self.outputs),
+            "edges": self.edges_per_input,
+            "block": int(self.block),
+            "bias": bool(self.bias),
+            "init": self.init,
+        }
+
+
+@dataclass(frozen=True)
 class Conv2d(Layer):
     """a_kp = sum_i W_ik x_p,i + b_k: cross-correlation, the kernel not flipped, no padding.
 

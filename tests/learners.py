@@ -49,6 +49,15 @@ NETWORKS: dict[str, sdl.Network] = {
         ],
         inputs=INPUTS,
     ),
+    "sparse": sdl.Network(
+        [
+            sdl.nn.SparseLinear(33, edges=17), sdl.nn.ReLU(),
+            sdl.nn.SparseLinear(48, edges=16, block=16), sdl.nn.LayerNorm(), sdl.nn.LeakyReLU(),
+            sdl.nn.SparseLinear(32, density=0.2, init="default"), sdl.nn.ReLU(),
+            sdl.nn.SparseLinear(OUTPUTS, edges=3, bias=False),
+        ],
+        inputs=INPUTS,
+    ),
     "images": sdl.Network(
         [
             sdl.nn.Conv2d(18, 2), sdl.nn.ReLU(), sdl.nn.MaxPool2d(2), sdl.nn.Conv2d(3, 1, bias=False),
@@ -107,7 +116,7 @@ OPTIMIZERS: dict[str, sdl.optim.Optimizer] = {
     "si": sdl.optim.SI(step_size=0.01, strength=0.01, decoupled_weight_decay=1e-3),
     "rwalk": sdl.optim.RWalk(step_size=0.01, strength=0.1, average_decay=0.99),
 }
-OF_WEIGHTS = ("images", "features")  # methods that regenerate units refuse these networks
+OF_WEIGHTS = ("images", "features", "sparse")  # methods that regenerate units refuse these networks
 OF_ONE_OUTPUT = ("obgd", "adaptive_obgd", "intentional")
 
 
@@ -136,6 +145,9 @@ PLASTICITY: dict[str, list[sdl.plasticity.Plasticity]] = {
     "clipping_and_contribution": [sdl.plasticity.WeightClipping(1.0), _cbp("contribution")],
     "l2_init": [sdl.plasticity.L2Init(0.01)],
     "clipping": [sdl.plasticity.WeightClipping(1.0)],
+    "set": [sdl.plasticity.SET(3, 0.3)],
+    "rigl": [sdl.plasticity.RigL(3, 0.3)],
+    "edge_utility": [sdl.plasticity.WeightClipping(1.0), sdl.plasticity.EdgeUtility(3, 0.3, 0.9)],
     "imprinting": [sdl.plasticity.Imprinting(0.1, 0.9, join=0.5, maturity=5)],
     "shrink_to_initial_and_projection": [
         sdl.plasticity.ShrinkAndPerturb(0.3, 1e-3, period=7, toward="initial"),
@@ -155,6 +167,9 @@ PLASTICITY: dict[str, list[sdl.plasticity.Plasticity]] = {
     ],
     "shrink_to_fresh": [sdl.plasticity.ShrinkAndPerturb(1e-3, 3e-3, toward="fresh")],
 }
+
+
+OF_EDGES = ("set", "rigl", "edge_utility")  # they need sparse layers
 
 
 @dataclass(frozen=True)
@@ -192,7 +207,8 @@ class Case:
 
     @property
     def takes_minibatches(self) -> bool:
-        one_by_one = self.network == "features" or self.plasticity == "imprinting"
+        by_example = ("imprinting", "rigl", "edge_utility")
+        one_by_one = self.network == "features" or self.plasticity in by_example
         return self.optimizer not in OF_ONE_OUTPUT and not one_by_one
 
     @property
@@ -203,7 +219,8 @@ class Case:
             "pgd",
         )
         regenerates = (
-            self.plasticity not in ("none", "l2_init", "clipping") and self.network != "linear"
+            self.plasticity not in ("none", "l2_init", "clipping", "rigl")
+            and self.network != "linear"
         )
         return regenerates or noisy or self.network in ("norms_and_dropout", "norm_first")
 
@@ -234,6 +251,10 @@ def _table() -> Iterator[Case]:
     )
     for plasticity in PLASTICITY:
         for optimizer in OPTIMIZERS:
+            if plasticity in OF_EDGES:
+                if optimizer not in OF_ONE_OUTPUT:
+                    yield case("sparse", optimizer, plasticity, next(dtypes))
+                continue
             if plasticity == "l2_init" and optimizer in OF_ONE_OUTPUT:
                 continue  # it is refused
             yield case(next(networks), optimizer, plasticity, next(dtypes))

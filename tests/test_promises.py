@@ -269,13 +269,14 @@ NEW = {
     "ContinualBackprop.maturity": 2.0, "ContinualBackprop.max_per_step": 5.0, "ReDo.period": 4.0,
     "SelfNormalizedReset.minimum": 2.0, "ShrinkAndPerturb.period": 2.0,
     "HareAndTortoise.period": 4.0, "ContinuousContinualBackprop.period": 5.0, "NormalizeAndProject.period": 2.0,
-    "SelectiveWeightReinit.period": 3.0, "epsilon": 3e-3,
+    "SelectiveWeightReinit.period": 3.0, "epsilon": 3e-3, "SET.period": 2.0, "RigL.period": 2.0,
+    "EdgeUtility.period": 2.0,
 }  # fmt: skip
 # They need not change who is regenerated, or which weights.
 MAY_REST = (
     "ContinualBackprop.max_per_step", "SelfNormalizedReset.minimum", "ReDo.threshold",
     "Imprinting.surprise", "Imprinting.decay", "Imprinting.probability", "Imprinting.maturity",
-    "Imprinting.fraction", "SelectiveWeightReinit.decay",
+    "Imprinting.fraction", "SelectiveWeightReinit.decay", "EdgeUtility.decay",
 )  # fmt: skip
 
 

@@ -278,6 +278,9 @@ double step_minibatch(PyLearner& p, nb::handle xs, nb::handle ys) {
     for (const UnitOp& op : b.ops)
       if (!op.states.empty())
         throw nb::value_error("step_minibatch: OnlineNorm follows one example after another; use step or step_many");
+  for (Method kind : {Method::RigL, Method::EdgeUtility})
+    if (p.learner->plan().method(kind))
+      throw nb::value_error("step_minibatch: RigL and EdgeUtility go by single examples; use step or step_many");
   if (p.learner->plan().method(Method::Imprinting))
     throw nb::value_error("step_minibatch: Imprinting follows one example after another; use step or step_many");
   if (rule.descends_output)

@@ -167,10 +167,15 @@ NB_MODULE(_core, m) {
       .def("_regenerate",
            [](PyLearner& p, int h, int unit) {
              Hold hold(p);
+             const std::vector<Dense>& dense = p.learner->plan().dense;
+             if (dense[h].edges || dense[h + 1].edges)
+               throw nb::value_error("layer: units beside a SparseLinear do not know their incoming edges");
              p.learner->regenerate(h, unit);
            })
       .def("_reset_outputs", [](PyLearner& p, const std::vector<int>& units, bool draw) {
         Hold hold(p);
+        if (p.learner->plan().dense.back().edges)
+          throw nb::value_error("reset_outputs: the outputs of a SparseLinear do not know their incoming edges");
         p.learner->reset_outputs(units, draw);
       });
   define_state(learner);

@@ -13,7 +13,12 @@ namespace streamdl {
 namespace {
 
 container::DType dtype_of(Type t) {
-  return t == Type::f32 ? container::DType::F32 : t == Type::f64 ? container::DType::F64 : container::DType::U64;
+  switch (t) {
+    case Type::f32: return container::DType::F32;
+    case Type::f64: return container::DType::F64;
+    case Type::i32: return container::DType::I32;
+    default: return container::DType::U64;
+  }
 }
 
 std::vector<uint64_t> shape_of(const FieldEntry& e) { return {e.shape.begin(), e.shape.end()}; }
@@ -94,7 +99,11 @@ nb::object view_of(Held& p, const std::string& name) {
     void* data = p.held->block()->data() + e.offset;
     const nb::dlpack::dtype type = e.type == Type::f32   ? nb::dtype<float>()
                                    : e.type == Type::f64 ? nb::dtype<double>()
+                                   : e.type == Type::i32 ? nb::dtype<int32_t>()
                                                          : nb::dtype<uint64_t>();
+    if (e.fixed)
+      return nb::cast(
+          nb::ndarray<nb::numpy, nb::ro>(data, e.shape.size(), e.shape.data(), owner, strides.data(), type));
     return nb::cast(nb::ndarray<nb::numpy>(data, e.shape.size(), e.shape.data(), owner, strides.data(), type));
   }
   throw nb::key_error(name.c_str());

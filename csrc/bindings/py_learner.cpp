@@ -1,5 +1,6 @@
 #include "bindings/py_learner.h"
 
+#include <algorithm>
 #include <string>
 
 #include "bindings/spec.h"
@@ -12,7 +13,8 @@ PyLearner::PyLearner(const nb::dict& spec, const Checkpoint* checkpoint) {
     Spec s = spec_from(spec);
     // A hostile description must not cost much more than its file: every dense layer has an array there.
     size_t dense = 0;
-    for (const LayerSpec& l : s.layers) dense += l.kind == LayerSpec::Kind::linear;
+    for (const LayerSpec& l : s.layers)
+      dense += l.kind == LayerSpec::Kind::linear || l.kind == LayerSpec::Kind::sparse_linear;
     if (checkpoint && dense > checkpoint->parsed.tensors.size())
       throw std::invalid_argument("checkpoint: it describes more layers than it holds arrays");
     plan = std::make_shared<const Plan>(std::move(s));
@@ -43,6 +45,19 @@ void PyLearner::check_loaded(const Plan& plan) const {
   const uint64_t updates = *block.at<uint64_t>(plan.updates), most = (uint64_t)1 << 62;
   if (updates > most || *block.at<uint64_t>(plan.steps) > most)
     throw nb::value_error("checkpoint: its counters are larger than any learner's");
+  for (const Dense& d : plan.dense) {
+    std::vector<bool> taken(d.edges ? d.places() : 0);
+    for (int j = 0; j < d.inputs && d.edges; ++j) {
+      std::fill(taken.begin(), taken.end(), false);
+      const int32_t* target = block.at<int32_t>(d.targets) + (size_t)j * d.target_stride;
+      for (int b = 0; b < d.blocks(); ++b) {
+        const bool leads = target[b] >= 0 && target[b] < d.outputs && target[b] % d.block == 0;
+        if (!leads || taken[target[b] / d.block])
+          throw nb::value_error("checkpoint: an edge leads nowhere, or where another one of its unit does");
+        taken[target[b] / d.block] = true;
+      }
+    }
+  }
   for (size_t h = 0; h < plan.hidden.size(); ++h) {
     if (*block.at<uint64_t>(plan.hidden[h].replacements) > most)
       throw nb::value_error("checkpoint: its counters are larger than any learner's");

@@ -53,6 +53,13 @@ Spec spec_from(const nb::dict& d) {
       l.init = (Init)position(init_names(), get<std::string>(layer, "init"), "init");
       l.sparsity = get<double>(layer, "sparsity");
       l.threshold = get<double>(layer, "threshold");
+    } else if (kind == "sparse_linear") {
+      l.kind = LayerSpec::Kind::sparse_linear;
+      l.outputs = get<int>(layer, "outputs");
+      l.edges = get<int>(layer, "edges");
+      l.block = get<int>(layer, "block");
+      l.bias = get<bool>(layer, "bias");
+      l.init = (Init)position(init_names(), get<std::string>(layer, "init"), "init");
     } else if (kind == "conv2d") {
       l.kind = LayerSpec::Kind::conv2d;
       l.outputs = get<int>(layer, "channels");

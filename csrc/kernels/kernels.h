@@ -44,6 +44,17 @@ constexpr int padded(int n) {
   return (n + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
 }
 
+// A sparse layer's rows hold a number of edges instead of a weight per column: the columns they lead to are listed.
+inline constexpr int kEdgeBlock = 16;  // edges that may lie together, and lead to as many columns that do
+struct Edges {
+  const int32_t* targets;  // row j at targets + j * target_stride: the column of each edge, or of each block's first
+  ptrdiff_t target_stride;
+  bool blocks;
+  int outputs;
+  int bias_columns;       // padded: the distance between a bias and its fields,
+  ptrdiff_t bias_anchor;  // and from a bias to its first value, or 0
+};
+
 // out = bias + sum over rows of x[row] * weights[row, :], in groups of four rows, for a range of columns.
 template <class T>
 struct ForwardArgs {
@@ -58,6 +69,8 @@ struct ForwardArgs {
   Level level;              // not near: sweep whole rows
   int inputs;               // by output: the length of a vector of weights,
   ptrdiff_t output_stride;  // and the distance to the next
+  int used = 0;             // sparse: edges of a row, and where they lead
+  const Edges* edges = nullptr;
 };
 
 // The fused pass back over rows of outgoing weights: each weight is read once, gives its contribution to
@@ -99,6 +112,7 @@ struct UpdateArgs {
   ptrdiff_t output_stride;                 // the distance to the next,
   bool rests;                              // and whether silent rows stay as they are
   bool propagates;                         // by output, when measuring: whether input_delta is asked for
+  const Edges* edges;                      // sparse: columns are those of the edges, `used` of them
   T limit;                                 // rules with fields: a bound that no |w| is above before the pass
   T largest;                               // in and out: the largest |w| seen above it
   uint64_t cancelled;                      // in and out: updates cancelled because a field would not be finite
@@ -129,6 +143,20 @@ struct StoredUpdateArgs {
   uint32_t first_draw;
   T largest;
   uint64_t cancelled;
+};
+
+// u = decay u + (1 - decay) |x delta w| of the edges of every row whose x is not 0.
+template <class T>
+struct EdgeUtilityArgs {
+  T* weights;
+  ptrdiff_t row_stride;
+  ptrdiff_t utility;  // from a weight to its u
+  int used;
+  const int32_t* rows;
+  int row_count;
+  const T *x, *delta;
+  T decay;
+  const Edges* edges;
 };
 
 // One step of the utilities of a hidden layer: f = decay f + (1 - decay) h; u = decay u + (1 - decay) y.
@@ -169,7 +197,9 @@ struct RuleKernels {
 
   void (*update[kUpdateModes])(UpdateArgs<T>&);
   void (*update_by_output[kUpdateModes])(UpdateArgs<T>&);  // see Dense::by_output
-  void (*update_stored[2])(StoredUpdateArgs<T>&);          // [with decay]
+  void (*update_edges[2])(UpdateArgs<T>&);                 // sparse layers [with decay]
+  void (*measure_edges)(UpdateArgs<T>&);
+  void (*update_stored[2])(StoredUpdateArgs<T>&);  // [with decay]
   // Takes upper bounds of |w| and of every |field| past an update with |g| <= gradient, without decay. False,
   // and nothing changed, unless they all stay small and the quick formulas hold; null without fields.
   bool (*bound)(double* most, double gradient, const double* hyper);
@@ -212,6 +242,10 @@ struct Kernels {
   // input_delta[row] = sum of w * delta; with `squared`, of w^2 * delta. Reads only.
   void (*backward)(const UpdateArgs<T>&, bool squared);
   void (*backward_by_output)(const UpdateArgs<T>&, bool squared);
+  // The same for sparse layers.
+  void (*forward_edges)(const ForwardArgs<T>&);
+  void (*backward_edges)(const UpdateArgs<T>&, bool squared);
+  void (*edge_utility)(const EdgeUtilityArgs<T>&);
   // Sums of |w| of one row.
   T (*absolute_sum)(const T* row, int columns);
   // gradient += x * delta, one row.

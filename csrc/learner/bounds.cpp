@@ -26,7 +26,7 @@ void LearnerOf<T>::measure_bounds(int l) {
   for (size_t f = 0; f < b.most.size(); ++f) {
     T most(0);
     for (int i = 0; i < d.vectors; ++i)
-      most = std::max(most, kernels_.largest(vector(d, i) + f * d.columns, d.columns));
+      most = std::max(most, kernels_.largest(vector(d, i) + f * d.columns_of(i), d.columns_of(i)));
     b.most[f] = most;
   }
   if (plan_->rule.field_count) b.most[0] = std::min<double>(2 * b.most[0], std::numeric_limits<T>::max());

@@ -7,8 +7,8 @@
 
 namespace streamdl {
 
-enum class Type { f32, f64, u64 };
-inline size_t bytes_of(Type type) { return type == Type::f32 ? 4 : 8; }
+enum class Type { f32, f64, u64, i32 };
+inline size_t bytes_of(Type type) { return type == Type::f32 || type == Type::i32 ? 4 : 8; }
 
 // One named array of the state: strides in bytes, since rows are padded and fields interleaved, and the weights of
 // few outputs transposed.
@@ -19,6 +19,7 @@ struct FieldEntry {
   std::vector<size_t> strides;
   size_t offset;
   bool parameter;
+  bool fixed = false;  // it may be looked at, not written: kernels go where it says
 
   // Calls f(offset in the state, offset in C order, bytes) for each piece that lies together.
   template <class F>

@@ -288,7 +288,8 @@ void LearnerOf<T>::start_gauges(const GaugeSettings& settings) {
     for (const UnitOp& op : plan_->boundaries[l].ops)
       if (op.spec.kind != LayerSpec::Kind::dropout)
         never_negative = op.spec.kind == LayerSpec::Kind::activation && op.spec.activation == Activation::relu;
-    layers.push_back({value((int)l), d.inputs, d.outputs, vector(d, 0), d.row_stride, d.output_stride, never_negative});
+    layers.push_back({value((int)l), d.inputs, d.edges ? d.edges : d.outputs, vector(d, 0), d.row_stride,
+                      d.output_stride, never_negative});
   }
   gauges_ = std::make_unique<GaugesOf<T>>(settings, layers, kernels_);
 }

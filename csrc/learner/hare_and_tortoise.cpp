@@ -10,7 +10,7 @@ template <class T>
 template <class Visit>
 void LearnerOf<T>::visit_slow(const Visit& visit) {
   plan_->each_matrix([&](const Dense& d, uint32_t) {
-    for (int i = 0; i < d.vectors; ++i) visit(vector(d, i), vector(d, i) + d.slow, d.columns);
+    for (int i = 0; i < d.vectors; ++i) visit(vector(d, i), vector(d, i) + d.offset_of(i, d.slow), d.columns_of(i));
   });
   visit_slow_of_operations(visit);
 }
@@ -51,8 +51,9 @@ template <class T>
 void LearnerOf<T>::look_at_slow(int direction) {
   for (size_t l = 0; l < calls_.size(); ++l) {
     ForwardArgs<T>& a = calls_[l].forward;
-    a.weights += direction * plan_->dense[l].slow;
-    a.bias += direction * plan_->dense[l].slow;
+    const Dense& d = plan_->dense[l];
+    a.weights += direction * d.slow;
+    a.bias += direction * d.offset_of(d.vectors - 1, d.slow);
   }
   auto exchange = [](T* w, T* slow, int n) { std::swap_ranges(w, w + n, slow); };
   plan_->each_matrix([&](const Dense& d, uint32_t place) {  // operations look for theirs where they always are

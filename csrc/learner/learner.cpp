@@ -58,7 +58,7 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan) : Learner(std::move(pl
   }
   output_ = allocate(padded<T>(plan_->boundaries.back().sent));
   int most = 0;
-  plan_->each_matrix([&](const Dense& d, uint32_t) { most = std::max(most, d.inputs + 1); });
+  plan_->each_matrix([&](const Dense& d, uint32_t) { most = std::max({most, d.inputs + 1, d.edges ? d.outputs : 0}); });
   for (std::vector<double>& numbers : drawn_) numbers.resize(most);
   order_.resize(most);
   if (plan_->method(Method::ShrinkAndPerturb) || plan_->method(Method::ContinuousContinualBackprop))
@@ -70,6 +70,7 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan) : Learner(std::move(pl
   gradients_.resize(plan_->dense.size());
   sensitivities_.resize(plan_->dense.size());
   for (const Boundary& b : plan_->boundaries) chosen_.emplace_back().reserve(b.units);
+  if (plan_->edge_methods) rewirer_ = std::make_unique<Rewirer>(*plan_);
   sums_.resize(plan_->array_names.size());
   factors_.resize(plan_->array_names.size());
   prepare_inputs();
@@ -184,7 +185,7 @@ void LearnerOf<T>::read_back(int b, bool squared) {
   a.row_stride = (ptrdiff_t)d.row_stride;
   a.output_stride = (ptrdiff_t)d.output_stride;
   a.columns = plan_->boundaries[b].padded;
-  a.used = d.outputs;
+  a.used = d.edges ? d.edges : d.outputs;
   a.inputs = d.inputs;
   a.x = value(b - 1);
   a.rests = plan_->boundaries[b - 1].skips;
@@ -192,9 +193,10 @@ void LearnerOf<T>::read_back(int b, bool squared) {
   a.row_count = in.count;
   a.delta = squared ? scratch_[b].sensitivity : scratch_[b].delta;
   a.input_delta = squared ? in.sensitivity : in.delta;
+  a.edges = &calls_[b - 1].edges;
   if (d.by_output) return kernels_.backward_by_output(a, squared);
   std::fill(a.input_delta, a.input_delta + padded<T>(in.units), T(0));
-  kernels_.backward(a, squared);
+  (d.edges ? kernels_.backward_edges : kernels_.backward)(a, squared);
 }
 
 //---------------------------------------------------------------------------- backward
@@ -269,7 +271,7 @@ void LearnerOf<T>::prepare() {
     const Boundary& source = plan_->boundaries[l];
     Scratch &in = scratch_[l], &out = scratch_[l + 1];
     Call& call = calls_[l];
-    call.sweep = d.by_output ? kernels_.forward_by_output : kernels_.forward;
+    call.sweep = d.by_output ? kernels_.forward_by_output : d.edges ? kernels_.forward_edges : kernels_.forward;
     call.cut = is_cut(d);
     call.forward = {vector(d, 0),
                     (ptrdiff_t)d.row_stride,
@@ -282,7 +284,12 @@ void LearnerOf<T>::prepare() {
                     d.outputs,
                     d.level,
                     d.inputs,
-                    (ptrdiff_t)d.output_stride};
+                    (ptrdiff_t)d.output_stride,
+                    d.edges,
+                    &call.edges};
+    if (d.edges)
+      call.edges = {targets(d, 0), d.target_stride, d.block > 1,
+                    d.outputs,     d.bias_columns,  d.offset_of(d.vectors - 1, d.anchor)};
     call.resting = rest && source.skips;
     call.propagates = l > 0;
     for (const UnitOp& op : source.ops) call.propagates |= op.parameter >= 0;
@@ -308,15 +315,16 @@ void LearnerOf<T>::prepare() {
     }
     const auto& rule = kernels_.rules[plan_->rule.index];
     const auto& update = d.by_output ? rule.update_by_output : rule.update;
-    call.run = update[mode];
+    call.run = d.edges ? rule.update_edges[decay] : update[mode];
     call.plain = !plan_->rule.field_count && !pool_ && !call.incoming;
-    call.run_bounded = update[mode | kBounded];
+    call.run_bounded = d.edges ? nullptr : update[mode | kBounded];
     call.moves_silent = false;
     UpdateArgs<T>& a = call.update = {};
     a.weights = vector(d, 0);
     a.row_stride = (ptrdiff_t)d.row_stride;
     a.columns = d.columns;
-    a.used = d.outputs;
+    a.used = d.edges ? d.edges : d.outputs;
+    a.edges = &call.edges;
     a.rows = call.rows = call.resting ? in.active : in.all;
     a.bias = call.bias = d.has_bias ? bias(d) : nullptr;
     a.x = in.values.back();

@@ -12,6 +12,7 @@
 #include "learner/input.h"
 #include "learner/operation.h"
 #include "learner/plan.h"
+#include "learner/rewirer.h"
 #include "learner/stateful.h"
 #include "learner/threads.h"
 
@@ -80,13 +81,14 @@ enum Stream {
   kNoise = 7,
   kImprint = 8,
   kReinit = 9,
-  kPartial = 10
+  kPartial = 10,
+  kWire = 11
 };
 
 inline constexpr int kFreshUnits = 16;  // drawn together: the weights of a cache line
 
-// learner.cpp steps; inputs.cpp, boundary.cpp, sums.cpp, weights.cpp, sharing.cpp, bounds.cpp and plasticity.cpp hold
-// the other members.
+// learner.cpp steps; inputs.cpp, boundary.cpp, sums.cpp, weights.cpp, sharing.cpp, bounds.cpp, sparse.cpp and
+// plasticity.cpp hold the other members.
 template <class T>
 class LearnerOf : public Learner {
  public:
@@ -146,6 +148,7 @@ class LearnerOf : public Learner {
     void (*sweep)(const ForwardArgs<T>&);
     ForwardArgs<T> forward;
     UpdateArgs<T> update;
+    Edges edges;                                                        // of a sparse layer
     void (*back)(const T*, const T*, const T*, T*, const T*, T*, int);  // where one activation is all there is
     T* curved;                                                          // the sensitivities that it takes back, or null
     T largest_input;                                                    // max |x| of the examples that are allowed
@@ -225,6 +228,10 @@ class LearnerOf : public Learner {
   void initialize();
   static bool draws_bias(const Dense& d) { return d.has_bias && (d.init == Init::standard || d.init == Init::signs); }
   void draw_matrix(const Dense& d, uint32_t place);
+  static double draw_weight(const Dense& d, double first, double second);
+  void draw_edges(const Dense& d, uint32_t place);
+  void wire(const Dense& d, uint32_t place);
+  int32_t* targets(const Dense& d, int j) const { return block_->at<int32_t>(d.targets) + (size_t)j * d.target_stride; }
   const double* draw_incoming(const Dense& d, uint32_t place, int unit, Stream stream, uint64_t when);
   const double* draw_incoming(const Dense& d, uint32_t place, int unit, Stream stream, uint64_t when, int first, int n);
   const double* draw_initial(const Dense& d, uint32_t place, int unit, uint64_t when);
@@ -286,6 +293,7 @@ class LearnerOf : public Learner {
   void measure_dense(int l);
   void step_stored(StoredUpdateArgs<T>& a, int array);
   bool sums_units() const { return plan_->rule.sums.count && plan_->rule.sums.scope == base::Scope::unit; }
+  T* at_targets(const Dense& d, int j, const T* of, T* into) const;
   void step_vector(int l, int i);
   void step_vectors();
   void add_sums(int array, const T* sums);
@@ -337,6 +345,9 @@ class LearnerOf : public Learner {
   int replaceable(int hidden, double maturity) const;
   const double* imprint(int hidden, const double* h, bool random);
   void imprint_surprises(const MethodInfo& method);
+  void rewire(const MethodInfo& method);
+  void rewire_row(const MethodInfo& method, int l, int j);
+  void track_edges(const MethodInfo& method);
   void renew_chosen();
   void silence(int hidden, int unit);
   void forget(int hidden, int unit);
@@ -353,7 +364,9 @@ class LearnerOf : public Learner {
   std::vector<Bounds> bounds_;                                 // per dense layer
   Inputs inputs_;
   std::vector<std::vector<int>> chosen_;
-  std::vector<T*> gradients_, sensitivities_;  // of a minibatch, made at its first use
+  std::unique_ptr<Rewirer> rewirer_;           // with a method that moves edges
+  std::vector<T*> gradients_, sensitivities_;  // of a minibatch, made at its first use,
+  T* gathered_[kMaxClocks + 2] = {};           // and what a sparse layer's row leads to
   T* output_;
   std::vector<double> drawn_[3];  // of one unit
   std::vector<double> fresh_;     // of a few units, where many are drawn

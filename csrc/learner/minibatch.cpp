@@ -7,6 +7,19 @@
 #include "learner/learner.h"
 
 namespace streamdl {
+namespace {
+
+// Of a layer's gradients, vector after vector, the bias last.
+size_t numbers_of(const Dense& d) { return (size_t)d.columns * (d.vectors - 1) + d.bias_columns; }
+
+}  // namespace
+
+// What the edges of row j lead to.
+template <class T>
+T* LearnerOf<T>::at_targets(const Dense& d, int j, const T* of, T* into) const {
+  for (int e = 0; e < d.columns; ++e) into[e] = e < d.edges ? of[d.column(targets(d, j), e)] : T(0);
+  return into;
+}
 
 // Measures or updates vector i of layer l, from its gradient in memory.
 template <class T>
@@ -18,8 +31,8 @@ void LearnerOf<T>::step_vector(int l, int i) {
   const int array = d.array + is_bias;
   StoredUpdateArgs<T> a = stored(array);
   a.weights = vector(d, i);
-  a.columns = d.columns;
-  a.used = along_inputs ? d.inputs : d.outputs;
+  a.columns = d.columns_of(i);
+  a.used = d.length_of(i);
   a.gradient = gradients_[l] + (size_t)i * d.columns;
   a.sensitivity = plan_->rule.sensitive() ? sensitivities_[l] + (size_t)i * d.columns : nullptr;
   T other[kMaxClocks];
@@ -33,12 +46,21 @@ void LearnerOf<T>::step_vector(int l, int i) {
     if (along_inputs) a.unit_factor = out.unit_factors[i];
     else a.unit_sums = out.unit_sums, a.unit_factors = out.unit_factors;
   }
+  const bool edges = d.edges && !is_bias;
+  if (edges) {
+    for (int k = 0; k < plan_->rule.clock_count; ++k)
+      a.column_correction[k] = at_targets(d, i, a.column_correction[k], gathered_[k]);
+    if (a.unit_factors) a.unit_factors = at_targets(d, i, a.unit_factors, gathered_[kMaxClocks]);
+    if (a.unit_sums) a.unit_sums = at_targets(d, i, a.unit_sums, gathered_[kMaxClocks + 1]);
+  }
   a.noise = calls_[l].noise;
   a.pull = calls_[l].update.pull;
-  a.anchor = d.anchor;
+  a.anchor = d.offset_of(i, d.anchor);
   a.clip = calls_[l].update.clip;
-  a.first_draw = (uint32_t)i * ((uint32_t)((d.by_output ? d.inputs : d.outputs) + 63) / 64 * 16);
+  a.first_draw = (uint32_t)i * ((uint32_t)(d.length_of(0) + 63) / 64 * 16);
   step_stored(a, array);
+  for (int e = 0; edges && measuring_ && a.unit_sums && e < d.edges; ++e)
+    out.unit_sums[d.column(targets(d, i), e)] = a.unit_sums[e];
   if (measuring_ && sums_units() && along_inputs) out.unit_sums[i] += a.sums[0];
 }
 
@@ -75,9 +97,13 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
   if (touched_) refresh();
   const int layers = (int)plan_->dense.size();
   const bool slopes = plan_->rule.uses_output_slope;
+  int widest = 0;
+  for (const Dense& d : plan_->dense) widest = std::max(widest, d.columns);
   for (int l = 0; l < layers; ++l) {
     const Dense& d = plan_->dense[l];
-    const size_t count = (size_t)d.columns * d.vectors;
+    const size_t count = numbers_of(d);
+    for (T*& of_edges : gathered_)
+      if (d.edges && !of_edges) of_edges = allocate(widest);
     if (!gradients_[l]) gradients_[l] = allocate(count);
     std::fill(gradients_[l], gradients_[l] + count, T(0));
     if (!plan_->rule.sensitive()) continue;
@@ -123,8 +149,13 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
         std::transform(x, x + d.columns, sizes, size);
         for (int k = 0; k < d.outputs; ++k) add(k, s.delta[k], x, sensitivity[k], sizes, d.columns);
       }
-      for (int j = 0; !d.by_output && j < d.inputs; ++j)
-        if (x[j] != T(0)) add(j, x[j], s.delta, size(x[j]), sensitivity, d.columns);
+      for (int j = 0; !d.by_output && j < d.inputs; ++j) {
+        if (x[j] == T(0)) continue;
+        const bool curved = plan_->rule.sensitive();
+        const T* gradient = d.edges ? at_targets(d, j, s.delta, gathered_[0]) : s.delta;
+        const T* curvature = d.edges && curved ? at_targets(d, j, sensitivity, gathered_[1]) : sensitivity;
+        add(j, x[j], gradient, size(x[j]), curvature, d.columns);
+      }
       add(d.vectors - 1, T(1), s.delta, T(1), sensitivity, plan_->boundaries[b].padded);
       read_back(b, false);
       if (diagonal()) read_back(b, true);
@@ -143,8 +174,8 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
     T most(0);
     for (int i = 0; i < d.vectors; ++i) {
       const T* gradient = gradients_[l] + (size_t)i * d.columns;
-      if (!kernels_.all_finite(gradient, d.columns)) status = Status::overflow;
-      most = std::max(most, kernels_.largest(gradient, d.columns));
+      if (!kernels_.all_finite(gradient, d.columns_of(i))) status = Status::overflow;
+      most = std::max(most, kernels_.largest(gradient, d.columns_of(i)));
     }
     if (plan_->rule.field_count) continue;  // each weight is checked as it is updated
     const double decay = hyper()[0] * decay_rate();
@@ -166,7 +197,7 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
 
   const T share = T(1) / (T)n;
   for (int l = 0; l < layers; ++l) {
-    const size_t count = (size_t)plan_->dense[l].columns * plan_->dense[l].vectors;
+    const size_t count = numbers_of(plan_->dense[l]);
     for (size_t i = 0; i < count; ++i) gradients_[l][i] *= share;
     for (size_t i = 0; plan_->rule.sensitive() && i < count; ++i) sensitivities_[l][i] *= share;
   }

@@ -109,6 +109,7 @@ bool add_method(Plan& plan, const PlasticitySpec& p, Method kind) {
   }
   plan.methods.push_back(info);
   plan.unit_methods += M::of_units;
+  plan.edge_methods += M::of_edges;
   return true;
 }
 
@@ -128,13 +129,14 @@ double gain_squared(const Plan& plan, size_t boundary, size_t first) {
 
 // Half the width of the uniform draw of incoming weights.
 double draw_bound(const Dense& d) {
+  const double fan_in = d.fan_in();
   switch (d.init) {
-    case Init::lecun_uniform: return std::sqrt(3.0 / d.inputs);
-    case Init::xavier_uniform: return std::sqrt(6.0 / ((double)d.inputs + d.fan_out));
-    case Init::standard: return 1 / std::sqrt((double)d.inputs);
-    case Init::sparse: return 1 / std::sqrt((double)d.inputs);
+    case Init::lecun_uniform: return std::sqrt(3.0 / fan_in);
+    case Init::xavier_uniform: return std::sqrt(6.0 / (fan_in + d.fan_out));
+    case Init::standard: return 1 / std::sqrt(fan_in);
+    case Init::sparse: return 1 / std::sqrt(fan_in);
     case Init::signs: return 1;
-    default: return std::sqrt(d.gain_squared * 3.0 / d.inputs);
+    default: return std::sqrt(d.gain_squared * 3.0 / fan_in);
   }
 }
 
@@ -152,6 +154,23 @@ Dense matrix(const LayerSpec& layer, const char* name, int inputs, int fan_out) 
   return d;
 }
 
+Dense sparse_matrix(const LayerSpec& layer, int inputs) {
+  const std::string got = ", got " + std::to_string(layer.edges);
+  if (layer.block != 1 && layer.block != kEdgeBlock)
+    refuse("SparseLinear.block: expected 1 or " + std::to_string(kEdgeBlock) + ", got " + std::to_string(layer.block));
+  if (layer.outputs % layer.block)
+    refuse("SparseLinear.outputs: expected a multiple of block, got " + std::to_string(layer.outputs));
+  if (layer.edges < 1 || layer.edges > layer.outputs)
+    refuse("SparseLinear.edges: expected 1 to outputs (" + std::to_string(layer.outputs) + ")" + got);
+  if (layer.edges % layer.block) refuse("SparseLinear.edges: expected a multiple of block" + got);
+  if (layer.init == Init::sparse || layer.init == Init::signs)
+    refuse("SparseLinear.init: sparse and signs are for a Linear");
+  Dense d = matrix(layer, "SparseLinear", inputs, layer.edges);
+  d.edges = layer.edges;
+  d.block = layer.block;
+  return d;
+}
+
 const char* name_of(const LayerSpec& layer) {
   using Kind = LayerSpec::Kind;
   switch (layer.kind) {
@@ -166,6 +185,7 @@ const char* name_of(const LayerSpec& layer) {
     case Kind::prelu: return "PReLU";
     case Kind::dropout: return "Dropout";
     case Kind::linear: return "Linear";
+    case Kind::sparse_linear: return "SparseLinear";
     default: return "activation";
   }
 }
@@ -298,6 +318,20 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
     if (convolves) refuse("plasticity: " + name + " does not know the units of a Conv2d yet");
     if (paired) refuse("plasticity: " + name + " does not know units that send two values, as with CReLU and Fourier");
   }
+  bool sparse = false;
+  for (const Dense& d : dense) sparse |= d.edges > 0;
+  for (const MethodInfo& m : methods) {
+    const std::string& name = spec.plasticity[&m - methods.data()].name;
+    const bool fresh = m.kind == Method::ShrinkAndPerturb && m.options[base::ShrinkAndPerturb::toward] == 2;
+    if (sparse && (m.of_units || m.kind == Method::ContinuousContinualBackprop))
+      refuse("plasticity: " + name + " regenerates units, and those between sparse layers do not know their incoming " +
+             "edges; use Linear layers, or SET, RigL or EdgeUtility");
+    if (sparse && (m.kind == Method::SelectiveWeightReinit || fresh))
+      refuse("plasticity: " + name + " draws weights unit by unit, and those between sparse layers do not know their " +
+             "incoming edges");
+  }
+  if (edge_methods && !sparse)
+    refuse("plasticity: SET, RigL and EdgeUtility move the edges of SparseLinear layers, and the network has none");
   if (rule.descends_output && method(Method::L2Init))
     refuse("plasticity: L2Init adds to the gradient of a loss, and " + std::string(rule.name) + " follows an output's");
   if (const MethodInfo* m = method(Method::ShrinkAndPerturb))
@@ -321,16 +355,17 @@ void Plan::lay_out_layers() {
   bool computed = false;  // what the user gives as an image, a Linear takes as it lies
   for (const LayerSpec& layer : spec.layers) {
     const std::string name = name_of(layer);
-    const bool of_vectors = layer.kind == Kind::linear || layer.kind == Kind::layer_norm ||
-                            layer.kind == Kind::online_norm || layer.kind == Kind::crelu ||
-                            layer.kind == Kind::fourier || layer.kind == Kind::prelu;
+    const bool linear = layer.kind == Kind::linear || layer.kind == Kind::sparse_linear;
+    const bool of_vectors = linear || layer.kind == Kind::layer_norm || layer.kind == Kind::online_norm ||
+                            layer.kind == Kind::crelu || layer.kind == Kind::fourier || layer.kind == Kind::prelu;
     if (shape.image && computed && of_vectors)
       refuse(name + ": expected a vector, got images of shape (" + shape.text() + "): put a Flatten before it");
     computed = true;
-    if (layer.kind == Kind::linear) {
-      check_units("Linear.outputs", layer.outputs);
+    if (linear) {
+      check_units((name + ".outputs").c_str(), layer.outputs);
       boundaries.back().sent = shape.size();
-      Dense d = matrix(layer, "Linear", shape.size(), layer.outputs);
+      Dense d = layer.kind == Kind::linear ? matrix(layer, "Linear", shape.size(), layer.outputs)
+                                           : sparse_matrix(layer, shape.size());
       d.parameter = parameter++;
       dense.push_back(d);
       shape = {1, 1, layer.outputs, false};
@@ -412,8 +447,9 @@ void Plan::lay_out_as() {
   // [w | field 0 | ... | what methods keep] per vector, and a vector of zeros behind the bias. `inputs` is the shape of the
   // inputs of one output.
   auto place_matrix = [&](Dense& d, int parameter, const std::vector<size_t>& inputs) {
-    d.columns = padded<T>(d.by_output ? d.inputs : d.outputs);
     d.vectors = (d.by_output ? d.outputs : d.inputs) + 1;
+    d.columns = padded<T>(d.length_of(0));
+    d.bias_columns = d.edges ? padded<T>(d.outputs) : d.columns;
     std::vector<const char*> beside;
     for (int f = 0; f < rule.field_count; ++f) beside.push_back(rule.fields[f].name);
     auto keep = [&](const char* name, bool wanted, ptrdiff_t& offset) {
@@ -422,15 +458,18 @@ void Plan::lay_out_as() {
     keep("first_value", keeps_first_values(), d.anchor);
     keep("slow", slow, d.slow);
     keep("reinit_utility", method(Method::SelectiveWeightReinit), d.worth);
+    keep("edge_utility", d.edges && method(Method::EdgeUtility), d.worth);
     d.vector_stride = (size_t)d.columns * (1 + beside.size());
     // Rows whose distance is a multiple of 2 KB share cache sets: set them a line apart.
     if (d.vector_stride * sizeof(T) % 2048 == 0) d.vector_stride += kLanes<T>;
     d.row_stride = d.by_output ? 1 : d.vector_stride;
     d.output_stride = d.by_output ? d.vector_stride : 1;
     if ((size_t)d.vectors + 1 > ((size_t)1 << 44) / (d.vector_stride * sizeof(T))) refuse("network: too large");
-    d.weights = place(d.vector_stride * sizeof(T) * ((size_t)d.vectors + 1));
+    // Behind the bias lies the spare row, or the rest of a sparse layer's bias.
+    const size_t behind = d.edges ? (size_t)d.bias_columns * (1 + beside.size()) : 2 * d.vector_stride;
+    d.weights = place((d.vector_stride * ((size_t)d.vectors - 1) + behind) * sizeof(T));
     std::vector<size_t> shape = inputs, strides(inputs.size() + 1, d.output_stride * sizeof(T));
-    shape.push_back(d.outputs);
+    shape.push_back(d.edges ? d.edges : d.outputs);
     size_t stride = d.row_stride * sizeof(T);
     for (size_t i = inputs.size(); i-- > 0; stride *= inputs[i]) strides[i] = stride;
     const std::string stem = std::to_string(parameter);
@@ -438,11 +477,22 @@ void Plan::lay_out_as() {
       const std::string suffix = f < 0 ? "" : std::string(".") + beside[f];
       const size_t at = d.weights + sizeof(T) * d.columns * (f + 1);
       entries.push_back({stem + ".weight" + suffix, type, shape, strides, at, f < 0});
+      const size_t bias = d.vector_stride * (d.vectors - 1) + (size_t)d.bias_columns * (f + 1);
       if (d.has_bias && (f < 0 || d.columns * (f + 1) != d.worth))
-        vector(stem + ".bias" + suffix, type, d.outputs, at + d.vector_stride * sizeof(T) * (d.vectors - 1), f < 0);
+        vector(stem + ".bias" + suffix, type, d.outputs, d.weights + sizeof(T) * bias, f < 0);
     }
     if (method(Method::NormalizeAndProject)) d.norm = scalar("NormalizeAndProject." + stem + ".first_norm", Type::f64);
     if (method(Method::SelectiveWeightReinit)) d.due = scalar("SelectiveWeightReinit." + stem + ".due", Type::f64);
+    if (!d.edges) return;
+    d.target_stride = padded<float>(d.blocks());
+    d.targets = place(sizeof(int32_t) * d.target_stride * (size_t)d.inputs);
+    entries.push_back({stem + ".targets",
+                       Type::i32,
+                       {(size_t)d.inputs, (size_t)d.blocks()},
+                       {sizeof(int32_t) * d.target_stride, sizeof(int32_t)},
+                       d.targets,
+                       false,
+                       true});
   };
   auto place_clocks = [&](size_t* clock, const std::string& units, size_t count) {
     for (int k = 0; k < rule.clock_count; ++k)
@@ -484,7 +534,7 @@ void Plan::lay_out_as() {
     if (b > 0) {
       Dense& d = dense[b - 1];
       // Sparse inputs of several outputs are better off with rows: one line per active input.
-      d.by_output = b == dense.size() && (d.outputs == 1 || (b > 1 && d.outputs <= kFewOutputs));
+      d.by_output = !d.edges && b == dense.size() && (d.outputs == 1 || (b > 1 && d.outputs <= kFewOutputs));
       place_matrix(d, d.parameter, {(size_t)d.inputs});
       const size_t bytes = d.row_stride * sizeof(T) * d.inputs;
       if (bytes > (size_t)512 << 10) d.level = Level::far;

@@ -28,7 +28,7 @@ struct Dense {
   // What methods keep beside the weights: how far it is, in numbers, from a weight to
   ptrdiff_t anchor = 0;        // its first value,
   ptrdiff_t slow = 0;          // its slow one, with HareAndTortoise,
-  ptrdiff_t worth = 0;         // its utility, with SelectiveWeightReinit
+  ptrdiff_t worth = 0;         // its utility, with SelectiveWeightReinit or EdgeUtility
   size_t row_stride = 0;       // in numbers: from source unit to source unit,
   size_t output_stride = 1;    // from output to output,
   size_t vector_stride = 0;    // from vector to vector, padded off powers of two
@@ -38,6 +38,25 @@ struct Dense {
   size_t due = 0;              // with SelectiveWeightReinit: how many weights are; byte offset
   size_t partial_utility = 0;  // with ContinuousContinualBackprop: of its hidden units; byte offset
   Level level = Level::near;
+  // A sparse layer's vector holds the edges of one source unit, `edges` of them, in blocks that lead to columns next to
+  // each other; its bias is a vector of another length, and there is no spare row.
+  int edges = 0, block = 1;
+  size_t targets = 0;     // byte offset: where each edge, or each block's first one, leads
+  int target_stride = 0;  // from row to row
+  int bias_columns = 0;   // of the bias, as `columns` of the others
+
+  // Blocks of one source unit, and how many there could be.
+  int blocks() const { return edges / block; }
+  int places() const { return outputs / block; }
+  // Where an edge of a row leads.
+  int column(const int32_t* targets, int edge) const { return targets[edge / block] + edge % block; }
+  // Of a unit; with edges, in the mean.
+  double fan_in() const { return edges ? (double)inputs * edges / outputs : inputs; }
+  // Of vector i: the distance between a weight and its fields, how many weights there are, and how far something is
+  // that methods keep beside them.
+  int columns_of(int i) const { return i + 1 == vectors ? bias_columns : columns; }
+  int length_of(int i) const { return i + 1 == vectors ? outputs : by_output ? inputs : edges ? edges : outputs; }
+  ptrdiff_t offset_of(int i, ptrdiff_t offset) const { return offset / columns * columns_of(i); }
 };
 
 // An image, or a vector: one row of one channel.
@@ -138,7 +157,8 @@ struct Plan {
   std::vector<Dense> dense;
   std::vector<UnitState> hidden;    // with a method that regenerates units
   std::vector<MethodInfo> methods;  // in the order of spec.plasticity
-  int unit_methods = 0;             // how many of them regenerate units
+  int unit_methods = 0;             // how many of them regenerate units,
+  int edge_methods = 0;             // and move edges
   bool incoming_sums = false;       // whether its utility needs the sums of |incoming weights|
   std::vector<Named> hyper_names;   // of the optimizer, the common ones, then each plasticity method's
   size_t steps = 0, updates = 0, seed = 0, hyper = 0;

@@ -30,6 +30,9 @@ void LearnerOf<T>::plasticity() {
       case Method::NormalizeAndProject: normalize_and_project(method); break;
       case Method::SelectiveWeightReinit: selective_weight_reinit(method); break;
       case Method::ContinuousContinualBackprop: continuous_continual_backprop(method); break;
+      case Method::SET:
+      case Method::RigL:
+      case Method::EdgeUtility: rewire(method); break;
     }
     if (restarts && method.of_units) visit_newborn([this](int hidden, int unit) { restart(hidden, unit); });
   }
@@ -63,7 +66,7 @@ template <class T>
 T LearnerOf<T>::largest_weight(size_t l) const {
   const Dense& d = plan_->dense[l];
   T most(0);
-  for (int i = 0; i < d.vectors; ++i) most = std::max(most, kernels_.largest(vector(d, i), d.columns));
+  for (int i = 0; i < d.vectors; ++i) most = std::max(most, kernels_.largest(vector(d, i), d.columns_of(i)));
   return most;
 }
 
@@ -91,7 +94,7 @@ bool LearnerOf<T>::clips_in_update() const {
 template <class T>
 T LearnerOf<T>::clip_of(const Dense& d) const {
   const MethodInfo* method = plan_->method(Method::WeightClipping);
-  return method ? (T)(hyper()[method->hyper] / std::sqrt((double)d.inputs)) : std::numeric_limits<T>::infinity();
+  return method ? (T)(hyper()[method->hyper] / std::sqrt(d.fan_in())) : std::numeric_limits<T>::infinity();
 }
 
 template <class T>
@@ -101,7 +104,7 @@ void LearnerOf<T>::clip_weights() {
     const Dense& d = plan_->dense[l];
     const T most = clip_of(d);
     for (int i = 0; i < d.vectors; ++i)
-      for (int k = 0; k < d.columns; ++k) vector(d, i)[k] = std::clamp(vector(d, i)[k], -most, most);
+      for (int k = 0; k < d.columns_of(i); ++k) vector(d, i)[k] = std::clamp(vector(d, i)[k], -most, most);
     scratch_[l].sums_stale = true;
     if (l < plan_->hidden.size() && plan_->incoming_sums) rebuild_incoming((int)l);
   }
@@ -244,15 +247,14 @@ void LearnerOf<T>::shrink_and_perturb(const MethodInfo& method) {
   for (size_t l = 0; l < plan_->dense.size(); ++l) {
     const Dense& d = plan_->dense[l];
     T most(0);
-    const int length = d.by_output ? d.inputs : d.outputs;
+    const int length = d.length_of(0);
     for (int i = 0; i < d.vectors - !d.has_bias; ++i) {
       // a vector takes ceil(length / 4) counters; vectors follow each other
       const uint64_t index = (uint64_t)i * (((uint64_t)length + 63) / 64 * 16);
       const uint32_t counter[4] = {(uint32_t)index, (uint32_t)now, (uint32_t)(now >> 32),
                                    (uint32_t)kPerturb << 24 | (uint32_t)l};
-      const int n = i + 1 < d.vectors ? length : d.outputs;
-      most = std::max(most, kernels_.perturb(vector(d, i), n, shrink, noise, counter, key().data()));
-      if (toward == kInitialValue) return_to(vector(d, i), vector(d, i) + d.anchor, d.columns);
+      most = std::max(most, kernels_.perturb(vector(d, i), d.length_of(i), shrink, noise, counter, key().data()));
+      if (toward == kInitialValue) return_to(vector(d, i), vector(d, i) + d.offset_of(i, d.anchor), d.columns_of(i));
     }
     if (toward == kFresh) add_fresh(d, (uint32_t)l, added);
     weights_changed(l, toward == kZero ? most : largest_weight(l));

@@ -28,7 +28,7 @@
 
 namespace streamdl::container {
 
-enum class DType { F32, F64, U64, I64, U8 };
+enum class DType { F32, F64, U64, I64, U8, I32 };
 size_t bytes_of(DType dtype);  // of one number
 
 // Bounds that a reader of hostile files needs; far above what a learner writes.

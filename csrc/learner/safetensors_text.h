@@ -18,7 +18,7 @@ inline constexpr std::string_view kNoChecksum = "0000000000000000000000000000000
 inline constexpr struct {
   std::string_view name;
   size_t bytes;
-} kDTypes[] = {{"F32", 4}, {"F64", 8}, {"U64", 8}, {"I64", 8}, {"U8", 1}};
+} kDTypes[] = {{"F32", 4}, {"F64", 8}, {"U64", 8}, {"I64", 8}, {"U8", 1}, {"I32", 4}};
 
 // Fills `error` and returns `status`.
 __attribute__((format(printf, 4, 5))) Status report(Error& error, Status status, uint64_t byte, const char* format,

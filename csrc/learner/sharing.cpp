@@ -85,7 +85,7 @@ struct Forward {
 
 template <class T>
 bool LearnerOf<T>::is_cut(const Dense& d) const {
-  return !d.by_output && is_large(d.inputs, d.outputs);
+  return !d.by_output && !d.edges && is_large(d.inputs, d.outputs);
 }
 
 template <class T>

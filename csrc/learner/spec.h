@@ -15,6 +15,7 @@ enum class Init { kaiming_uniform, kaiming_normal, lecun_uniform, xavier_uniform
 struct LayerSpec {
   enum class Kind {
     linear,
+    sparse_linear,
     conv2d,
     max_pool2d,
     avg_pool2d,
@@ -27,10 +28,12 @@ struct LayerSpec {
     online_norm,
     dropout
   } kind;
-  int outputs = 0;   // linear; conv2d: channels
+  int outputs = 0;   // linear, sparse_linear; conv2d: channels
+  int edges = 0;     // sparse_linear: of one input,
+  int block = 1;     // so many next to each other
   int kernel = 1;    // conv2d, pools: rows and columns of a window
   int stride = 1;    // conv2d, pools: from window to window
-  bool bias = true;  // linear, conv2d
+  bool bias = true;  // linear, sparse_linear, conv2d
   Init init = Init::kaiming_uniform;
   double sparsity = 0.9;   // fraction of zero incoming weights, for Init::sparse
   double threshold = 0.6;  // for Init::signs

@@ -94,7 +94,7 @@ void LearnerOf<T>::measure_dense(int l) {
   UpdateArgs<T>& a = calls_[l].update;
   if (sums_units()) std::fill(out.unit_sums, out.unit_sums + plan_->boundaries[l + 1].padded, T(0));
   a.cancelled = 0;
-  const auto run = d.by_output ? rule.measure_by_output : rule.measure;
+  const auto run = d.by_output ? rule.measure_by_output : d.edges ? rule.measure_edges : rule.measure;
   if (pool_ && !sums_units()) share_update(calls_[l], run, a);  // a unit's sum goes over all rows
   else run(a);
   cancelled_ += a.cancelled;

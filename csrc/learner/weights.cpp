@@ -14,6 +14,14 @@ std::array<uint32_t, 2> LearnerOf<T>::key() const {
   return {(uint32_t)seed, (uint32_t)(seed >> 32)};
 }
 
+// A first weight from two numbers in [0, 1), of which uniform weights need one.
+template <class T>
+double LearnerOf<T>::draw_weight(const Dense& d, double first, double second) {
+  if (d.init != Init::kaiming_normal) return d.bound * (2 * first - 1);
+  const double deviation = std::sqrt(d.gain_squared / d.fan_in());
+  return deviation * std::sqrt(-2 * base::log(1 - first)) * std::cos(6.283185307179586 * second);
+}
+
 // What a stream holds for the weights of one unit, one number per source and one for the bias. `when` tells
 // the times apart that the unit is drawn, `place` the matrices. Valid until the next draw.
 template <class T>
@@ -34,9 +42,7 @@ const double* LearnerOf<T>::draw_incoming(const Dense& d, uint32_t place, int un
   const bool normal = initial && d.init == Init::kaiming_normal;
   const uint32_t counter[4] = {(uint32_t)first, (uint32_t)unit, (uint32_t)when, (uint32_t)stream << 24 | place};
   kernels_.uniforms(out, normal ? second : nullptr, n, counter, key().data());
-  const double deviation = std::sqrt(d.gain_squared / d.inputs);
-  for (int i = 0; normal && i < n; ++i)
-    out[i] = deviation * std::sqrt(-2 * base::log(1 - out[i])) * std::cos(6.283185307179586 * second[i]);
+  for (int i = 0; normal && i < n; ++i) out[i] = draw_weight(d, out[i], second[i]);
   if (d.init == Init::signs && stream != kLottery) {  // the unit fires from a share of its pattern on
     double negative = 0;
     for (int i = 0; i < n && first + i < d.inputs; ++i) negative += out[i] < 0.5, out[i] = out[i] < 0.5 ? -1 : 1;
@@ -69,8 +75,9 @@ void LearnerOf<T>::keep_first_values() {
   if (*block_->at<uint64_t>(plan_->updates) != 0) return;
   plan_->each_matrix([&](const Dense& d, uint32_t) {
     for (int i = 0; i < d.vectors; ++i) {
-      start_at(vector(d, i), d.columns, d.columns, d.slow);
-      if (d.anchor) std::copy(vector(d, i), vector(d, i) + d.columns, vector(d, i) + d.anchor);
+      const int columns = d.columns_of(i);
+      start_at(vector(d, i), columns, columns, d.offset_of(i, d.slow));
+      if (d.anchor) std::copy(vector(d, i), vector(d, i) + columns, vector(d, i) + d.offset_of(i, d.anchor));
     }
     if (d.norm) *block_->at<double>(d.norm) = norm(d);
   });
@@ -96,20 +103,21 @@ double LearnerOf<T>::largest_first_value() const {
   double most = 0;
   plan_->each_matrix([&](const Dense& d, uint32_t) {
     for (int i = 0; i < d.vectors; ++i)
-      most = std::max(most, (double)kernels_.largest(vector(d, i) + d.anchor, d.columns));
+      most = std::max(most, (double)kernels_.largest(vector(d, i) + d.offset_of(i, d.anchor), d.columns_of(i)));
   });
   return most;
 }
 
 template <class T>
 void LearnerOf<T>::draw_matrix(const Dense& d, uint32_t place) {
-  for (int k = 0; k < d.outputs; ++k) {
+  if (d.edges) draw_edges(d, place);
+  for (int k = 0; !d.edges && k < d.outputs; ++k) {
     const double* drawn = draw_initial(d, place, k, 0);
     for (int j = 0; j < d.inputs; ++j) *weight(d, j, k) = (T)drawn[j];
     bias(d)[k] = (T)drawn[d.inputs];
   }
   for (int i = 0; i < d.vectors; ++i)
-    for (int k = 0; k < d.columns; ++k) set_start(vector(d, i) + k, d.columns);
+    for (int k = 0; k < d.columns_of(i); ++k) set_start(vector(d, i) + k, d.columns_of(i));
 }
 
 template <class T>

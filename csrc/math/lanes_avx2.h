@@ -52,6 +52,32 @@ struct NumberOf<Half<T>> {
 
 STREAMDL_HD Half<float> load_register(const float* p) { return _mm256_loadu_ps(p); }
 STREAMDL_HD Half<double> load_register(const double* p) { return _mm256_loadu_pd(p); }
+// Lane i from p[index[i]]. Loads and inserts take half the time of the instruction that gathers.
+STREAMDL_HD __m128 gather_four(const float* p, const int32_t* index) {
+  const __m128 low = _mm_insert_ps(_mm_load_ss(p + index[0]), _mm_load_ss(p + index[1]), 0x10);
+  return _mm_movelh_ps(low, _mm_insert_ps(_mm_load_ss(p + index[2]), _mm_load_ss(p + index[3]), 0x10));
+}
+STREAMDL_HD __m128d gather_two(const double* p, const int32_t* index) {
+  return _mm_loadh_pd(_mm_load_sd(p + index[0]), p + index[1]);
+}
+// out[index[i]] += x w[i] for four indices that differ, each sum rounded once.
+STREAMDL_HD void add_to_four(float* out, const int32_t* index, float x, const float* w) {
+  const __m128 sum = _mm_fmadd_ps(_mm_set1_ps(x), _mm_loadu_ps(w), gather_four(out, index));
+  for (int i = 0; i < 4; ++i) out[index[i]] = sum[i];
+}
+STREAMDL_HD void add_to_four(double* out, const int32_t* index, double x, const double* w) {
+  for (int i = 0; i < 4; i += 2) {
+    const __m128d sum = _mm_fmadd_pd(_mm_set1_pd(x), _mm_loadu_pd(w + i), gather_two(out, index + i));
+    _mm_storel_pd(out + index[i], sum);
+    _mm_storeh_pd(out + index[i + 1], sum);
+  }
+}
+STREAMDL_HD Half<float> gather(const float* p, const int32_t* index) {
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(gather_four(p, index)), gather_four(p, index + 4), 1);
+}
+STREAMDL_HD Half<double> gather(const double* p, const int32_t* index) {
+  return _mm256_insertf128_pd(_mm256_castpd128_pd256(gather_two(p, index)), gather_two(p, index + 2), 1);
+}
 STREAMDL_HD void store(float* p, Half<float> a) { _mm256_storeu_ps(p, a.v); }
 STREAMDL_HD void store(double* p, Half<double> a) { _mm256_storeu_pd(p, a.v); }
 

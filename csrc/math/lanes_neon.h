@@ -81,6 +81,19 @@ STREAMDL_HD Lanes<T> keep_first(Lanes<T> a, int n) {
   return load_first(lane, n);
 }
 
+// out[index[i]] += x w[i] for four indices that differ, each sum rounded once.
+template <class T>
+STREAMDL_HD void add_to_four(T* out, const int32_t* index, T x, const T* w) {
+  for (int i = 0; i < 4; ++i) out[index[i]] = fma(x, w[i], out[index[i]]);
+}
+// Lane i from p[index[i]].
+template <class T>
+STREAMDL_HD Lanes<T> gather(const T* p, const int32_t* index) {
+  T lane[Lanes<T>::width];
+  for (int i = 0; i < Lanes<T>::width; ++i) lane[i] = p[index[i]];
+  return load(lane);
+}
+
 //---------------------------------------------------------------------------- lane by lane
 
 #define STREAMDL_ONE_ARGUMENT(name, instruction)                                                                \

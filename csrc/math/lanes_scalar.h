@@ -59,6 +59,19 @@ STREAMDL_PLAIN Lanes<T> keep_first(Lanes<T> a, int n) {
   return a;
 }
 
+// out[index[i]] += x w[i] for four indices that differ, each sum rounded once.
+template <class T>
+STREAMDL_PLAIN void add_to_four(T* out, const int32_t* index, T x, const T* w) {
+  for (int i = 0; i < 4; ++i) out[index[i]] = fma(x, w[i], out[index[i]]);
+}
+// Lane i from p[index[i]].
+template <class T>
+STREAMDL_PLAIN Lanes<T> gather(const T* p, const int32_t* index) {
+  Lanes<T> r;
+  for (int i = 0; i < r.width; ++i) r.lane[i] = p[index[i]];
+  return r;
+}
+
 //---------------------------------------------------------------------------- lane by lane
 
 #define STREAMDL_EACH(expression)                                     \

@@ -116,6 +116,7 @@ struct MethodDefaults {
   static constexpr int option_count = 0;
   static constexpr const Option* options = nullptr;
   static constexpr bool of_units = false;  // regenerates units
+  static constexpr bool of_edges = false;  // moves edges of sparse layers
 };
 
 STREAMDL_END

@@ -27,6 +27,7 @@ from reference.plasticity import (
     WeightClipping,
 )
 from reference.protection import UPGD
+from reference.sparse import SET, EdgeUtility, RigL, SparseLinear
 
 __all__ = [
     "EWC",
@@ -35,6 +36,7 @@ __all__ = [
     "MAS",
     "MLP",
     "NIDBD",
+    "SET",
     "SGD",
     "SI",
     "TD",
@@ -50,6 +52,7 @@ __all__ = [
     "ContinuousContinualBackprop",
     "Conv2d",
     "Dropout",
+    "EdgeUtility",
     "ErrorOptimizer",
     "Flatten",
     "HareAndTortoise",
@@ -69,9 +72,11 @@ __all__ = [
     "RMSprop",
     "RWalk",
     "ReDo",
+    "RigL",
     "SelectiveWeightReinit",
     "SelfNormalizedReset",
     "ShrinkAndPerturb",
+    "SparseLinear",
     "SwiftTD",
     "TrueOnlineTD",
     "WeightClipping",

@@ -9,9 +9,11 @@ from typing import Any
 from reference.convolution import AvgPool2d, Conv2d, Flatten, MaxPool2d
 from reference.features import CReLU, Fourier, OnlineNorm, PReLU
 from reference.network import MLP, Activation, Dropout, Layer, LayerNorm, Linear, Network
+from reference.sparse import SparseLinear
 
 LAYERS: dict[str, Callable[..., Layer]] = {
     "Linear": Linear,
+    "SparseLinear": SparseLinear,
     "LayerNorm": LayerNorm,
     "Dropout": Dropout,
     "Conv2d": Conv2d,

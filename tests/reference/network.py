@@ -59,7 +59,7 @@ class Layer:
     """One step of the chain; a subclass without parameters defines `forward` and `jacobian`."""
 
     parameters: dict[str, Array]
-    fan_in: int | None = None  # weights into one unit, where the layer mixes units
+    fan_in: float | None = None  # weights into one unit, where the layer mixes units
 
     def build(self, shape: Shape) -> Shape:
         """Allocate the parameters for inputs of a shape; the shape of the outputs."""
@@ -79,6 +79,10 @@ class Layer:
 
     def learned(self) -> None:
         """The update is done."""
+
+    def present(self, parameter: str) -> Array | float:
+        """1 for weights that there are, 0 for places without an edge."""
+        return 1.0
 
     def gradients(self, delta: Array) -> dict[str, Array]:
         """dL/dw of the layer's parameters, from delta = dL/d(output)."""

@@ -64,6 +64,7 @@ class L2Init(Plasticity):
         for layer, names in zip(network.layers, network.names, strict=True):
             for short, w in layer.parameters.items():
                 if layer.fan_in is not None:
+                    self.initial[names[short]] *= layer.present(short)  # later edges start at 0
                     g[names[short]] += self.strength * (w - self.initial[names[short]])
 
 

@@ -4,6 +4,7 @@
 #include "kernels/cpu/by_output.h"
 #include "kernels/cpu/losses.h"
 #include "kernels/cpu/measure.h"
+#include "kernels/cpu/sparse.h"
 #include "kernels/cpu/survey.h"
 #include "kernels/cpu/td.h"
 #include "kernels/cpu/units.h"
@@ -56,6 +57,8 @@ constexpr RuleKernels<T> rule_kernels() {
     STREAMDL_BOUNDED(0) STREAMDL_BOUNDED(1) STREAMDL_BOUNDED(4) STREAMDL_BOUNDED(5)
 #undef STREAMDL_BOUNDED
   }
+  k.update_edges[0] = &update_edges<Rule, (mode_of<Rule>(0) & kDecay) != 0, T>;
+  k.update_edges[1] = &update_edges<Rule, true, T>;
   k.update_stored[0] = &update_stored<Rule, mode_of<Rule>(0) != 0, T>;
   k.update_stored[1] = &update_stored<Rule, true, T>;
   if constexpr (requires(double* shared) { Rule::begin(shared, shared, 0.0); }) k.begin = &Rule::begin;
@@ -64,6 +67,7 @@ constexpr RuleKernels<T> rule_kernels() {
     k.measure = &measure<Rule, T>;
     k.measure_by_output = &measure_by_output<Rule, T>;
     k.measure_stored = &measure_stored<Rule, T>;
+    k.measure_edges = &measure_edges<Rule, T>;
     if constexpr (kOfUnits<Rule>) k.conclude_units = &conclude_units<Rule, T>;
   }
   return k;
@@ -80,7 +84,8 @@ const Kernels<T>& table() {
   // clang-format off
   static constexpr Kernels<T> kernels = {
       &all_finite<T>, &largest<T>,
-      &forward<T>, &forward_by_output<T>, &backward<T>, &backward_by_output<T>, &absolute_sum<T>, &accumulate<T>,
+      &forward<T>, &forward_by_output<T>, &backward<T>, &backward_by_output<T>,
+      &forward_edges<T>, &backward_edges<T>, &edge_utility<T>, &absolute_sum<T>, &accumulate<T>,
       &look<T>,
       {STREAMDL_ACTIVATIONS(STREAMDL_VALUE)},
       {STREAMDL_ACTIVATIONS(STREAMDL_SLOPE)},

@@ -26,6 +26,11 @@ LayerSpec linear(int outputs) {
   l.outputs = outputs;
   return l;
 }
+LayerSpec sparse(int outputs, int edges, int block) {
+  LayerSpec l{LayerSpec::Kind::sparse_linear};
+  l.outputs = outputs, l.edges = edges, l.block = block;
+  return l;
+}
 LayerSpec activation(Activation which) {
   LayerSpec l{LayerSpec::Kind::activation};
   l.activation = which;
@@ -59,10 +64,13 @@ std::vector<std::vector<LayerSpec>> networks() {
           {norm(true), linear(18), activation(Activation::gelu), linear(kOutputs)},
           {linear(170), activation(Activation::relu), dropout(0.95), linear(1)},
           {linear(1)},
+          {sparse(33, 17, 1), activation(Activation::relu), sparse(48, 16, 16), norm(true),
+           activation(Activation::tanh), linear(5)},
           {windows(Kind::conv2d, 2, 1, 3), activation(Activation::relu), windows(Kind::max_pool2d, 2, 2),
            windows(Kind::conv2d, 1, 1, 5), activation(Activation::tanh), windows(Kind::avg_pool2d, 1, 1),
            LayerSpec{Kind::flatten}, linear(5)}};
 }
+bool is_sparse(const std::vector<LayerSpec>& network) { return network[0].kind == LayerSpec::Kind::sparse_linear; }
 bool is_of_images(const std::vector<LayerSpec>& network) { return network[0].kind == LayerSpec::Kind::conv2d; }
 
 // All combinations of one choice of each option.
@@ -129,6 +137,8 @@ std::vector<std::vector<PlasticitySpec>> plasticity() {
   all.push_back({shrink, all[3][0]});
   all.push_back({{"ReDo", {0.3, 7}, {}}, clipping});
   all.push_back({{"Imprinting", {0.1, 0.9, 0.99, 0.9, 0.5, 0.5, 5}, {"input"}}});
+  for (const char* name : {"SET", "RigL"}) all.push_back({{name, {3, 0.3}, {}}});
+  all.push_back({{"EdgeUtility", {3, 0.3, 0.9}, {}}});
   all.push_back({clipping, {"SelfNormalizedReset", {0.1, 5}, {}}, {"L2Init", {1e-3}, {}}});
   const PlasticitySpec follows{"HareAndTortoise", {7, 0.9}, {"slow"}}, projects{"NormalizeAndProject", {2}, {}};
   all.push_back({all[1][0], follows, {"ShrinkAndPerturb", {0.1, 1e-3, 7}, {"initial", "False"}}, projects});
@@ -200,6 +210,11 @@ bool regenerates(const std::vector<PlasticitySpec>& methods) {
   return false;
 }
 
+bool moves_edges(const std::vector<PlasticitySpec>& methods) {
+  return methods.size() == 1 &&
+         (methods[0].name == "SET" || methods[0].name == "RigL" || methods[0].name == "EdgeUtility");
+}
+
 bool follows_one_output(const std::string& name) {
 #define STREAMDL_ONE(Rule) \
   if (name == base::Rule::description.name) return base::Rule::descends_output;
@@ -217,6 +232,8 @@ void check_all(long long steps) {
         Spec spec;
         spec.inputs = {kInputs};
         spec.layers = network;
+        if (moves_edges(methods) && !is_sparse(network)) continue;
+        if (regenerates(methods) && is_sparse(network)) continue;
         if (is_of_images(network)) {
           if (regenerates(methods)) continue;  // no channels yet
           spec.inputs = {1, 4, kInputs / 4};
