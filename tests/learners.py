@@ -146,7 +146,7 @@ PLASTICITY: dict[str, list[sdl.plasticity.Plasticity]] = {
     "l2_init": [sdl.plasticity.L2Init(0.01)],
     "clipping": [sdl.plasticity.WeightClipping(1.0)],
     "set": [sdl.plasticity.SET(3, 0.3)],
-    "rigl": [sdl.plasticity.RigL(3, 0.3)],
+    "rigl": [sdl.plasticity.RigL(3, 0.3), sdl.plasticity.HareAndTortoise(7, decay=0.9)],
     "edge_utility": [sdl.plasticity.WeightClipping(1.0), sdl.plasticity.EdgeUtility(3, 0.3, 0.9)],
     "imprinting": [sdl.plasticity.Imprinting(0.1, 0.9, join=0.5, maturity=5)],
     "shrink_to_initial_and_projection": [
@@ -264,6 +264,8 @@ def _table() -> Iterator[Case]:
         method = "contribution" if network in ("relu", "norm_first") else "adaptable_contribution"
         if network in OF_WEIGHTS:
             method = next(of_weights)
+            if network == "sparse" and method == "shrink_to_fresh":
+                method = "shrink"  # it draws unit by unit, and is refused
             if optimizer in OF_ONE_OUTPUT:
                 continue
         yield case(network, optimizer, method, next(dtypes))

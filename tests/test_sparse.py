@@ -377,10 +377,14 @@ def test_inits_of_dense_layers_are_refused(init: str) -> None:
     [
         sdl.plasticity.ContinualBackprop(), sdl.plasticity.ReDo(),
         sdl.plasticity.SelfNormalizedReset(), sdl.plasticity.Imprinting(),
+        sdl.plasticity.ContinuousContinualBackprop(0.1), sdl.plasticity.SelectiveWeightReinit(0.1, 10),
+        sdl.plasticity.ShrinkAndPerturb(0.1, 0.1, toward="fresh"),
     ],
     ids=lambda method: type(method).__name__,
 )  # fmt: skip
-def test_methods_that_regenerate_units_are_refused(method: sdl.plasticity.Plasticity) -> None:
+def test_methods_that_look_for_incoming_edges_are_refused(
+    method: sdl.plasticity.Plasticity,
+) -> None:
     with pytest.raises(ValueError, match=f"{type(method).__name__}.*incoming edges"):
         build(network(edges=3), method)
 

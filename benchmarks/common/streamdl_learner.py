@@ -129,12 +129,16 @@ def many(
     workload: Workload, rule: str = "sgd", threads: int = 1, gauges: bool = False
 ) -> Competitor:
     """`step_many`, `workload.block` examples per call."""
+    return in_blocks(learner(workload, rule, threads, gauges), workload, CHECKED_AS.get(rule))
+
+
+def in_blocks(made: Any, workload: Workload, checked_as: str | None = None) -> Competitor:
+    """The same of a learner that was made elsewhere."""
     block = workload.block
     xs, ys = workload.examples
     starts = range(0, workload.count - block + 1, block)
     arguments = [(xs[i : i + block], ys[i : i + block]) for i in starts]
-    call = learner(workload, rule, threads, gauges).step_many
-    return Competitor(call, arguments, block, rule=CHECKED_AS.get(rule))
+    return Competitor(made.step_many, arguments, block, rule=checked_as)
 
 
 def describe() -> dict[str, Any]:

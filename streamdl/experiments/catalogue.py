@@ -14,6 +14,7 @@ from streamdl.experiments.configuration import (
     NetworkConfiguration,
     PermutationConfiguration,
     RegressionConfiguration,
+    SparseConfiguration,
     TrackingConfiguration,
 )
 from streamdl.experiments.errors import UsageError
@@ -75,8 +76,9 @@ class Experiment:
         self, config: Configuration, method: str, values: Values, seed: int, stream: Stream
     ) -> Any:
         """The learner of one method and setting; those of one seed start from the same weights."""
+        network = self.network(config, stream)
         return sdl.Learner(
-            self.network(config, stream),
+            _thinned(network, config) if METHODS[method].sparse else network,
             loss=stream.loss,
             seed=seed,
             dtype=config.dtype,
@@ -154,6 +156,18 @@ def _hidden_layers(config: NetworkConfiguration | DeepTrackingConfiguration, str
     )
 
 
+def _thinned(network: sdl.Network, config: Any) -> sdl.Network:
+    """The same with sparse hidden layers."""
+    *hidden, last = network.layers
+    layers = [
+        sdl.nn.SparseLinear(layer.outputs, config.density, block=config.block, init=layer.init)
+        if isinstance(layer, sdl.nn.Linear)
+        else layer
+        for layer in hidden
+    ]
+    return sdl.Network([*layers, last], network.inputs)
+
+
 def _linear(config: TrackingConfiguration, stream: Stream) -> Any:
     return sdl.MLP(stream.inputs, [], stream.outputs, init="zeros", bias=False)
 
@@ -218,6 +232,25 @@ _ALL = (
         network=_hidden_layers,
         metric="accuracy",
         panels=(Panel("accuracy", "Online accuracy (%)", 100.0), *PLASTICITY_PANELS),
+    ),
+    Experiment(
+        name="sparse-permuted-mnist",
+        summary="Permuted MNIST with a tenth of the weights, that stay or move: SET, RigL, utilities",
+        configuration=SparseConfiguration(
+            tasks=5,
+            methods=("backprop", "sparse", "set", "rigl", "edge-utility"),
+            step_size=(0.003, 0.01),
+            task_length=60000,
+            tasks_per_row=1,
+            hidden=(2000, 2000, 2000),
+            sparse_step_size=(0.01, 0.02),
+        ),
+        stream=_mnist,
+        network=_hidden_layers,
+        metric="accuracy",
+        panels=(Panel("accuracy", "Online accuracy (%)", 100.0), *PLASTICITY_PANELS),
+        seeds=1,
+        baseline="backprop",
     ),
     Experiment(
         name="slowly-changing-regression",

@@ -96,6 +96,17 @@ class NetworkConfiguration(Configuration):
 
 
 @dataclass(frozen=True)
+class SparseConfiguration(NetworkConfiguration):
+    """Dense hidden layers beside sparse ones, whose edges may move."""
+
+    density: float = 0.1  # edges of a unit over the units of the next layer
+    block: int = 16  # edges that lie together: 1 or 16
+    sparse_step_size: tuple[float, ...] = (0.01,)
+    period: int = 1000  # examples between two looks at a unit's edges
+    fraction: float = 0.1  # of them that is moved
+
+
+@dataclass(frozen=True)
 class RegressionConfiguration(NetworkConfiguration):
     """Slowly-changing regression; `SlowlyChangingRegression` explains both readings."""
 

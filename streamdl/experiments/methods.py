@@ -13,6 +13,7 @@ from streamdl.experiments.configuration import (
     DeepTrackingConfiguration,
     NetworkConfiguration,
     PermutationConfiguration,
+    SparseConfiguration,
     TrackingConfiguration,
 )
 
@@ -31,6 +32,7 @@ class Method:
     colour: str
     arguments: Callable[..., Arguments]
     sweeps: tuple[str, ...] = ("step_size",)
+    sparse: bool = False  # its hidden layers are SparseLinear
 
 
 def variants(config: Configuration, method: str) -> list[Values]:
@@ -82,6 +84,18 @@ def _upgd(config: PermutationConfiguration, upgd_step_size: float) -> Arguments:
     return {"optimizer": optimizer}
 
 
+def _sparse(config: SparseConfiguration, sparse_step_size: float) -> Arguments:
+    return {"optimizer": sdl.optim.SGD(step_size=sparse_step_size)}
+
+
+def _rewired(name: str) -> Callable[..., Arguments]:
+    def arguments(config: SparseConfiguration, sparse_step_size: float) -> Arguments:
+        method = getattr(sdl.plasticity, name)(config.period, config.fraction)
+        return {**_sparse(config, sparse_step_size), "plasticity": [method]}
+
+    return arguments
+
+
 def _idbd(
     config: TrackingConfiguration, initial_step_size: float, meta_step_size: float
 ) -> Arguments:
@@ -109,6 +123,12 @@ METHODS: dict[str, Method] = {
     "sgd": Method("SGD", "#D55E00", _decaying),
     "adam": Method("Adam", "#E69F00", _adam, ("adam_step_size",)),
     "upgd": Method("UPGD", "#009E73", _upgd, ("upgd_step_size",)),
+    "sparse": Method("Sparse, as drawn", "#E69F00", _sparse, ("sparse_step_size",), sparse=True),
+    "set": Method("SET", "#009E73", _rewired("SET"), ("sparse_step_size",), sparse=True),
+    "rigl": Method("RigL", "#0072B2", _rewired("RigL"), ("sparse_step_size",), sparse=True),
+    "edge-utility": Method(
+        "Edge utility", "#CC79A7", _rewired("EdgeUtility"), ("sparse_step_size",), sparse=True
+    ),
     "idbd": Method("IDBD", "#0072B2", _idbd, ("initial_step_size", "meta_step_size")),
     "autostep": Method(
         "Autostep", "#009E73", _autostep, ("initial_step_size", "autostep_meta_step_size")

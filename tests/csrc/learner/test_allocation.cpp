@@ -210,6 +210,14 @@ bool regenerates(const std::vector<PlasticitySpec>& methods) {
   return false;
 }
 
+bool draws_by_unit(const std::vector<PlasticitySpec>& methods) {
+  for (const PlasticitySpec& method : methods)
+    if (method.name == "ContinuousContinualBackprop" || method.name == "SelectiveWeightReinit" ||
+        (method.name == "ShrinkAndPerturb" && method.options[0] == "fresh"))
+      return true;
+  return false;
+}
+
 bool moves_edges(const std::vector<PlasticitySpec>& methods) {
   return methods.size() == 1 &&
          (methods[0].name == "SET" || methods[0].name == "RigL" || methods[0].name == "EdgeUtility");
@@ -233,7 +241,7 @@ void check_all(long long steps) {
         spec.inputs = {kInputs};
         spec.layers = network;
         if (moves_edges(methods) && !is_sparse(network)) continue;
-        if (regenerates(methods) && is_sparse(network)) continue;
+        if (is_sparse(network) && (regenerates(methods) || draws_by_unit(methods))) continue;
         if (is_of_images(network)) {
           if (regenerates(methods)) continue;  // no channels yet
           spec.inputs = {1, 4, kInputs / 4};
