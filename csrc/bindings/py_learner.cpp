@@ -28,11 +28,13 @@ PyLearner::PyLearner(const nb::dict& spec, const Checkpoint* checkpoint) {
   twice = plan->spec.twice;
   classes = plan->spec.loss == Loss::cross_entropy;
   constexpr size_t kSmall = (size_t)1 << 18;  // a step takes a few microseconds: not worth releasing the GIL
-  small = plan->bytes <= kSmall;
   const Dense& first = plan->dense[0];
   const size_t weight = (twice ? sizeof(double) : sizeof(float)) * (1 + plan->rule.field_count);
-  const size_t layer = weight * first.columns * first.vectors, row = layer / first.inputs;
-  few = plan->rule.silent_rows_rest && plan->bytes - layer <= kSmall ? kSmall / row : 0;
+  const size_t vector = weight * first.columns, layer = vector * (first.vectors - 1);
+  // Of the bias behind few outputs, and of the spare vector, only a few numbers are visited.
+  const size_t visited = plan->bytes - (first.by_output ? 2 * vector : 0);
+  small = visited <= kSmall;
+  few = plan->rule.silent_rows_rest && visited - layer <= kSmall ? kSmall / (layer / first.inputs) : 0;
   if (!checkpoint) return;
   copy_state(*learner, *checkpoint);
   check_loaded(*plan);
