@@ -31,10 +31,15 @@ g++ $flags -O3 tests/csrc/math/test_elementary.cpp -o "$build/test_elementary"
 "$build/test_elementary"
 
 # The core alone, without Python: 0 allocations in step, of every learner.
-cmake -S . -B "$build/core" -DSTREAMDL_PYTHON=OFF -DCMAKE_BUILD_TYPE=Release > /dev/null
-cmake --build "$build/core" -j2 > /dev/null
-g++ $flags tests/csrc/learner/test_allocation.cpp "$build/core/libstreamdl_core.a" -pthread -o "$build/test_allocation"
+# An editable install leaves one behind.
+core=$(ls -t build/*/libstreamdl_core.a 2> /dev/null | head -1 || true)
+if [ -z "$core" ] || [ -n "$(find csrc CMakeLists.txt -newer "$core" -type f | head -1)" ]; then
+  cmake -S . -B "$build/core" -DSTREAMDL_PYTHON=OFF -DCMAKE_BUILD_TYPE=Release > /dev/null
+  cmake --build "$build/core" -j2 > /dev/null
+  core="$build/core/libstreamdl_core.a"
+fi
+g++ $flags tests/csrc/learner/test_allocation.cpp "$core" -pthread -o "$build/test_allocation"
 "$build/test_allocation" "${ALLOCATION_STEPS:-1000}"
-g++ $flags tests/csrc/agents/test_linear_td_allocation.cpp "$build/core/libstreamdl_core.a" -pthread \
+g++ $flags tests/csrc/agents/test_linear_td_allocation.cpp "$core" -pthread \
   -o "$build/test_linear_td_allocation"
 "$build/test_linear_td_allocation" "${ALLOCATION_STEPS:-1000}"
