@@ -418,9 +418,11 @@ def is_judgeable(truth: reference.Learner, other: reference.Learner) -> bool:
     """On streamdl's draws, this time: whether nothing that was chosen hung on rounding errors, and
     the moved learner ended almost where the other did."""
     tie = any(getattr(m, "margin", np.inf) <= NEAR_TIE for m in truth.plasticity)
-    return not tie and all(
-        relative_error(other.parameters[name], w) < MOVED for name, w in truth.parameters.items()
-    )
+    ends = [
+        [*learner.parameters.values(), *learner.step_sizes.values(), *learner.utilities]
+        for learner in (truth, other)
+    ]
+    return not tie and all(relative_error(b, a) < MOVED for a, b in zip(*ends, strict=True))
 
 
 def pair(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 import os
 import struct
 import subprocess
@@ -184,7 +185,7 @@ def most_memory() -> int:
 
 def use(learner: sdl.Learner) -> None:
     """What a user would do next. Refusing is allowed, crashing is not."""
-    inputs = learner._spec["inputs"]
+    inputs = math.prod(learner._spec["inputs"])
     outputs = learner._layer_sizes[-1]
     if inputs > 10_000:
         return
