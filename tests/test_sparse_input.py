@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import streamdl as sdl
-from learners import OF_ONE_OUTPUT, OPTIMIZERS, PLASTICITY
+from learners import OF_EDGES, OF_ONE_OUTPUT, OPTIMIZERS, PLASTICITY
 from linear_predictors import RULES
 from linear_predictors import Case as TDCase
 from numpy.typing import NDArray
@@ -94,7 +94,7 @@ def test_a_pair_is_the_dense_input(network: str, optimizer: str) -> None:
     assert pairs.steps == STEPS and pairs.cancelled == dense.cancelled
 
 
-@pytest.mark.parametrize("plasticity", PLASTICITY)
+@pytest.mark.parametrize("plasticity", [name for name in PLASTICITY if name not in OF_EDGES])
 @pytest.mark.parametrize("optimizer", ["sgd", "idbd", "autostep_bounded"])
 def test_a_pair_is_the_dense_input_beside_every_method(optimizer: str, plasticity: str) -> None:
     random = np.random.default_rng(len(plasticity))
