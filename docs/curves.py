@@ -117,6 +117,16 @@ def _many_digits(build: Build, seed: int, share: float, **values: float) -> Arra
     return 100.0 * (1.0 - np.minimum(wrong, 1.0))
 
 
+def _sparse_digits(build: Build, seed: int, share: float, **values: float) -> Array:
+    stream = sdl.streams.PermutedDigits(seed=seed, tasks=max(1, int(160 * share)))
+    layers: list[sdl.nn.Layer] = []
+    for width in (64, 64, 64):
+        layers += [sdl.nn.SparseLinear(width, density=0.1), sdl.nn.ReLU()]
+    network = sdl.Network([*layers, sdl.nn.Linear(stream.outputs)], stream.inputs)
+    wrong = _points(_learned(build(network, stream.loss, seed, **values), stream))
+    return 100.0 * (1.0 - np.minimum(wrong, 1.0))
+
+
 WALK = 19  # states between the two ends
 DISTRACTORS = 20
 
@@ -145,6 +155,9 @@ DEEP = Task("Tracking through a network", "squared error", _deep_tracking)
 DIGITS = Task("Permuted digits", "accuracy, %", _digits, lower_is_better=False)
 MANY_DIGITS = Task(
     "Permuted digits, many tasks", "accuracy, %", _many_digits, lower_is_better=False
+)
+SPARSE_DIGITS = Task(
+    "Permuted digits, a tenth of the weights", "accuracy, %", _sparse_digits, lower_is_better=False
 )
 WALKING = Task("Random walk, 20 features that say nothing", "error of the values", _random_walk)
 
@@ -212,6 +225,8 @@ def panels(kind: str, table: Table, base: Table, effort: Effort) -> list[Panel]:
     if kind == "method":
         ours, theirs = _method(name, **given), _method(None)
         tasks, label, other = [MANY_DIGITS], name, "SGD alone"
+        if table["of_edges"]:
+            tasks, other = [SPARSE_DIGITS], "SGD, edges as drawn"
         fixed, searched, base_grid = given, {}, {}
     elif kind == "td":
         ours, theirs = _predictor(name, **fixed), _predictor("TD")

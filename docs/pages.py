@@ -90,10 +90,14 @@ def example(kind: Kind, table: Table) -> str:
         optimizer, plasticity = "sdl.optim.SGD(step_size=0.01)", f"    plasticity={made},\n"
     else:
         optimizer, plasticity = made, ""
+    network = "sdl.MLP(20, [32], 1)"
+    if table.get("of_edges"):
+        layers = "sdl.nn.SparseLinear(32, density=0.2), sdl.nn.ReLU(), sdl.nn.Linear(1)"
+        network = f"sdl.Network([{layers}], inputs=20)"
     return (
         "import streamdl as sdl\n\n"
         "learner = sdl.Learner(\n"
-        "    sdl.MLP(20, [32], 1),\n"
+        f"    {network},\n"
         '    loss="squared_error",\n'
         f"    optimizer={optimizer},\n{plasticity}"
         ")\n"

@@ -85,7 +85,13 @@ nb::list rules() {
 
 nb::list methods() {
   nb::list list;
-#define STREAMDL_DESCRIBE(M) list.append(describe_as<base::M>(own_hypers<base::M>()));
+  auto add = [&](auto method) {
+    using M = decltype(method);
+    nb::dict d = describe_as<M>(own_hypers<M>());
+    d["of_edges"] = M::of_edges;
+    list.append(d);
+  };
+#define STREAMDL_DESCRIBE(M) add(base::M{});
   STREAMDL_METHODS(STREAMDL_DESCRIBE)
 #undef STREAMDL_DESCRIBE
   return list;
