@@ -21,17 +21,26 @@ constexpr std::size_t kLanes = sizeof(Lanes) / sizeof(float);
 constexpr std::size_t kUnroll = 4;
 volatile float sink;
 
-void read(const float* from, std::size_t vectors, Lanes* sums) {
-  const Lanes* v = reinterpret_cast<const Lanes*>(from);
+// `kRows` arrays at once: active rows lie apart, and several together keep more of the memory busy than one after the
+// other; rows that follow each other are fastest by themselves.
+template <std::size_t kRows>
+void read(float* const* rows, std::size_t vectors, Lanes* sums) {
+  constexpr std::size_t kStep = kUnroll / kRows;
   std::size_t i = 0;
-  for (; i + kUnroll <= vectors; i += kUnroll)
-    for (std::size_t j = 0; j < kUnroll; ++j) sums[j] += v[i + j];
-  for (; i < vectors; ++i) sums[0] += v[i];
+  auto add = [&](std::size_t row, std::size_t at, Lanes& sum) { sum += reinterpret_cast<Lanes*>(rows[row])[at]; };
+  for (; i + kStep <= vectors; i += kStep)
+    for (std::size_t j = 0; j < kUnroll; ++j) add(j % kRows, i + j / kRows, sums[j]);
+  for (; i < vectors; ++i)
+    for (std::size_t row = 0; row < kRows; ++row) add(row, i, sums[row]);
 }
 
-void change(float* at, std::size_t vectors) {
-  Lanes* v = reinterpret_cast<Lanes*>(at);
-  for (std::size_t i = 0; i < vectors; ++i) v[i] = v[i] * 0.999f + 1e-6f;
+template <std::size_t kRows>
+void change(float* const* rows, std::size_t vectors) {
+  for (std::size_t i = 0; i < vectors; ++i)
+    for (std::size_t row = 0; row < kRows; ++row) {
+      Lanes& v = reinterpret_cast<Lanes*>(rows[row])[i];
+      v = v * 0.999f + 1e-6f;
+    }
 }
 
 }  // namespace
@@ -49,16 +58,34 @@ struct Pass {
 
 namespace {
 
-void visit(const Layer& layer, const Pass& pass, const int* active, int active_count, Lanes* sums) {
+template <std::size_t kRows>
+void visit(const Layer& layer, const Pass& pass, float* const* rows, Lanes* sums) {
   const std::size_t vectors = layer.padded / kLanes;
-  const std::size_t rows = pass.active_only ? (std::size_t)active_count : layer.count;
-  for (std::size_t i = 0; i < rows; ++i) {
-    float* row = layer.rows + (pass.active_only ? (std::size_t)active[i] : i) * layer.stride;
-    for (std::size_t k = 0; k < layer.arrays; ++k) {
-      float* at = row + k * layer.padded;
-      if (pass.changes >> k & 1) change(at, vectors);
-      else if (pass.reads >> k & 1) read(at, vectors, sums);
+  for (std::size_t k = 0; k < layer.arrays; ++k) {
+    float* arrays[kRows];
+    for (std::size_t row = 0; row < kRows; ++row) arrays[row] = rows[row] + k * layer.padded;
+    if (pass.changes >> k & 1) change<kRows>(arrays, vectors);
+    else if (pass.reads >> k & 1) read<kRows>(arrays, vectors, sums);
+  }
+}
+
+void visit(const Layer& layer, const Pass& pass, const int* active, int active_count, Lanes* sums) {
+  if (!pass.active_only) {
+    for (std::size_t i = 0; i < layer.count; ++i) {
+      float* row = layer.rows + i * layer.stride;
+      visit<1>(layer, pass, &row, sums);
     }
+    return;
+  }
+  auto row = [&](int i) { return layer.rows + (std::size_t)active[i] * layer.stride; };
+  int i = 0;
+  for (; i + 4 <= active_count; i += 4) {
+    float* rows[] = {row(i), row(i + 1), row(i + 2), row(i + 3)};
+    visit<4>(layer, pass, rows, sums);
+  }
+  for (; i < active_count; ++i) {
+    float* one = row(i);
+    visit<1>(layer, pass, &one, sums);
   }
 }
 
