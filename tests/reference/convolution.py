@@ -89,8 +89,8 @@ class Conv2d(Layer):
         return {name: sums[name] for name in self.parameters}
 
 
-class MaxPool2d(Layer):
-    """The largest of every window of k x k with stride k; ties go to the first in row order."""
+class Pool2d(Layer):
+    """What every window of k x k with stride k sees."""
 
     def __init__(self, k: int) -> None:
         self.k = k
@@ -105,6 +105,10 @@ class MaxPool2d(Layer):
         self.sources = seen.reshape(-1, self.k**2)  # of each output, in row order
         return (channels, *seen.shape[1:3])
 
+
+class MaxPool2d(Pool2d):
+    """The largest of every window; ties go to the first in row order."""
+
     def forward(self, x: Array) -> Array:
         values = x[self.sources]
         self.chosen = self.sources[np.arange(len(values)), np.argmax(values, axis=1)]
@@ -117,21 +121,8 @@ class MaxPool2d(Layer):
         return J
 
 
-class AvgPool2d(Layer):
-    """The mean of every window of k x k with stride k."""
-
-    def __init__(self, k: int) -> None:
-        self.k = k
-
-    def build(self, shape: Shape) -> Shape:
-        channels, rows, columns = image(self, shape)
-        if self.k > min(rows, columns):
-            raise ValueError(f"windows of {self.k} do not fit into {rows} x {columns}")
-        self.parameters = {}
-        self.inputs = math.prod(shape)
-        seen = windows(shape, self.k, self.k)
-        self.sources = seen.reshape(-1, self.k**2)
-        return (channels, *seen.shape[1:3])
+class AvgPool2d(Pool2d):
+    """The mean of every window."""
 
     def forward(self, x: Array) -> Array:
         return np.asarray(x[self.sources].mean(axis=1))
