@@ -27,7 +27,9 @@ class Learner(_core.Learner):
     network: `sdl.MLP` or `sdl.Network`. loss: squared_error, cross_entropy, binary_cross_entropy or huber.
     optimizer: of `sdl.optim`. plasticity: one method of `sdl.plasticity`, a list, or None. seed: 0 to
     2^64 - 1. dtype: float32 or float64. threads: 1 to 64, the same bits whatever their number; more than
-    one pays above some 50 microseconds per step. gauges: True or `sdl.Gauges(...)` starts them. Raises ValueError naming the argument and what is allowed.
+    one pays above some 50 microseconds per step. silent_rows: "visited", or "lazy": where decay or momentum moves
+    weights whose input is 0, they make up for it when the input comes back; the same bits, less traffic. gauges: True
+    or `sdl.Gauges(...)` starts them. Raises ValueError naming the argument and what is allowed.
     """
 
     def __init__(
@@ -41,18 +43,21 @@ class Learner(_core.Learner):
         threads: int = 1,
         device: str = "cpu",
         gauges: Gauges | bool = False,
+        silent_rows: str = "visited",
     ) -> None:
         if not isinstance(gauges, Gauges | bool):
             raise ValueError(f"gauges: expected True, False or sdl.Gauges, got {gauges!r}")
         super().__init__(
-            self._check(network, loss, optimizer, plasticity, seed, dtype, threads, device)
+            self._check(
+                network, loss, optimizer, plasticity, seed, dtype, threads, device, silent_rows
+            )
         )
         if gauges is not False:
             self.gauges.start(None if gauges is True else gauges)
 
     def _check(
         self, network: Any, loss: Any, optimizer: Any, methods: Any, seed: Any, dtype: Any,
-        threads: Any, device: Any,
+        threads: Any, device: Any, silent_rows: Any,
     ) -> dict[str, Any]:  # fmt: skip
         if not isinstance(network, Network):
             raise ValueError(f"network: expected sdl.MLP or sdl.Network, got {network!r}")
@@ -78,6 +83,8 @@ class Learner(_core.Learner):
             raise ValueError(f"threads: expected 1 to 64, got {threads!r}")
         if device != "cpu":
             raise RuntimeError(f"device: {device!r} is not available; this build has the cpu alone")
+        if silent_rows not in ("visited", "lazy"):
+            raise ValueError(f'silent_rows: expected "visited" or "lazy", got {silent_rows!r}')
         spec: dict[str, Any] = {
             **network._spec(),
             "loss": loss,
@@ -86,6 +93,7 @@ class Learner(_core.Learner):
             "seed": int(seed),
             "twice": kind == np.float64,
             "threads": threads,
+            "lazy_rows": silent_rows == "lazy",
         }
         self._spec = spec
         return spec

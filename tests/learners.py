@@ -9,7 +9,7 @@ import itertools
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -138,6 +138,7 @@ PLASTICITY: dict[str, list[sdl.plasticity.Plasticity]] = {
         _cbp("adaptation", transfer_bias=True),
     ],
     "redo": [sdl.plasticity.ReDo(0.3, period=7)],
+    "resets": [sdl.plasticity.SelfNormalizedReset(0.1, minimum=5)],
     "resets_and_clipping": [
         sdl.plasticity.SelfNormalizedReset(0.1, minimum=5),
         sdl.plasticity.WeightClipping(1.0),
@@ -170,6 +171,15 @@ PLASTICITY: dict[str, list[sdl.plasticity.Plasticity]] = {
 
 
 OF_EDGES = ("set", "rigl", "edge_utility")  # they need sparse layers
+# Whose silent rows can wait for their updates.
+WAITING = (
+    "sgd", "sgd_decay", "momentum", "nesterov", "rmsprop", "rmsprop_decay",
+    "idbd", "idbd_exact", "nidbd", "nidbd_gradient", "hypergradient_per_weight",
+)  # fmt: skip
+WAITED_FOR = (
+    "none", "l2_init", "clipping", "clipping_and_contribution", "contribution", "redo",
+    "resets",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -181,18 +191,20 @@ class Case:
     plasticity: str
     loss: str
     dtype: str
+    silent_rows: str = "visited"
 
     @property
     def outputs(self) -> int:
         return {"single": 1, "relu": MANY_OUTPUTS}.get(self.network, OUTPUTS)
 
     def __str__(self) -> str:
-        return "-".join([self.network, self.optimizer, self.plasticity, self.loss, self.dtype])
+        parts = [self.network, self.optimizer, self.plasticity, self.loss, self.dtype]
+        return "-".join(parts + ["lazy"] * (self.silent_rows == "lazy"))
 
     def build(self, seed: int = 7) -> sdl.Learner:
         return sdl.Learner(
             NETWORKS[self.network], self.loss, OPTIMIZERS[self.optimizer],
-            PLASTICITY[self.plasticity], seed=seed, dtype=self.dtype,
+            PLASTICITY[self.plasticity], seed=seed, dtype=self.dtype, silent_rows=self.silent_rows,
         )  # fmt: skip
 
     def examples(self, count: int, seed: int = 1) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -269,6 +281,13 @@ def _table() -> Iterator[Case]:
             if optimizer in OF_ONE_OUTPUT:
                 continue
         yield case(network, optimizer, method, next(dtypes))
+    # Those whose silent rows can wait.
+    for plasticity, optimizer in itertools.product(WAITED_FOR, WAITING):
+        network = next(networks)
+        while network in ("linear", "single"):  # they have no rows
+            network = next(networks)
+        waiting = case(network, optimizer, plasticity, next(dtypes))
+        yield replace(waiting, silent_rows="lazy")
 
 
 TABLE = list(dict.fromkeys(_table()))

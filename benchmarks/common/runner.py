@@ -14,7 +14,7 @@ from benchmarks.common.summary import Summary, ratio, summarize
 
 # The order of a run without names: cheap and telling first.
 SCENARIOS = (
-    "w1", "w4", "w2", "w7", "rules", "gauges", "sparse", "minibatch", "scaling", "call_overhead", "bandwidth",
+    "w1", "w4", "w2", "w7", "rules", "gauges", "lazy", "sparse", "minibatch", "scaling", "call_overhead", "bandwidth",
 )  # fmt: skip
 OURS = "streamdl"
 

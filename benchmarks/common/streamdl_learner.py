@@ -10,8 +10,8 @@ from benchmarks.common.protocol import Competitor
 from benchmarks.common.workloads import Workload
 
 
-def learner(workload: Workload, rule: str = "sgd", threads: int = 1, gauges: bool = False) -> Any:
-    """A learner with the workload's first weights; `rule` is a key of RULES."""
+def learner(workload: Workload, rule: str = "sgd", threads: int = 1, **settings: Any) -> Any:
+    """A learner with the workload's first weights; `rule` is a key of RULES, `settings` of sdl.Learner."""
     make_optimizer, make_plasticity = RULES[rule]
     inputs, *hidden, outputs = workload.sizes
     made = sdl.Learner(
@@ -20,7 +20,7 @@ def learner(workload: Workload, rule: str = "sgd", threads: int = 1, gauges: boo
         optimizer=make_optimizer(workload.step_size),
         plasticity=make_plasticity(),
         threads=threads,
-        gauges=gauges,
+        **settings,
     )
     for index, (w, b) in enumerate(zip(workload.weights, workload.biases, strict=True)):
         made.parameters[f"{index}.weight"][...] = w
@@ -125,11 +125,9 @@ def one_by_one(workload: Workload, rule: str = "sgd", threads: int = 1) -> Compe
     return Competitor(call, list(zip(xs, targets, strict=True)), rule=CHECKED_AS.get(rule))
 
 
-def many(
-    workload: Workload, rule: str = "sgd", threads: int = 1, gauges: bool = False
-) -> Competitor:
+def many(workload: Workload, rule: str = "sgd", threads: int = 1, **settings: Any) -> Competitor:
     """`step_many`, `workload.block` examples per call."""
-    return in_blocks(learner(workload, rule, threads, gauges), workload, CHECKED_AS.get(rule))
+    return in_blocks(learner(workload, rule, threads, **settings), workload, CHECKED_AS.get(rule))
 
 
 def in_blocks(made: Any, workload: Workload, checked_as: str | None = None) -> Competitor:

@@ -129,6 +129,7 @@ void set_hyper(Held& p, const std::string& name, double value) {
     if (names[i].name != name) continue;
     const std::string wrong = p.held->check_hyper(i, value);
     if (!wrong.empty()) throw nb::value_error(wrong.c_str());
+    p.held->settle();
     p.held->hyper()[i] = value;
     p.held->hyper_changed();
     return;

@@ -80,7 +80,14 @@ void define_state(nb::class_<P>& c) {
           "_hyper", [](P& p) { return hyper_of(p); }, nb::sig("def _hyper(self) -> dict[str, float]"))
       .def("_set_hyper", [](P& p, const std::string& name, double value) { set_hyper(p, name, value); })
       .def_prop_ro(
-          "cancelled", [](P& p) { return p.held->cancelled(); },
+          "cancelled",
+          [](P& p) {
+            if (p.held->enter()) {  // rows that wait may have something to report
+              p.held->settle();
+              p.held->leave();
+            }
+            return p.held->cancelled();
+          },
           "Updates of single weights that were cancelled because a field would not have been finite.")
       .def("_save", [](P& p, const std::string& path, const nb::dict& metadata) { save(p, path, metadata); })
       .def("_to_bytes", [](P& p, const nb::dict& metadata) { return to_bytes(p, metadata); });

@@ -109,6 +109,7 @@ Spec spec_from(const nb::dict& d) {
   s.seed = get<uint64_t>(d, "seed");
   s.twice = get<bool>(d, "twice");
   s.threads = get<int>(d, "threads");
+  s.lazy_rows = d.contains("lazy_rows") && get<bool>(d, "lazy_rows");  // checkpoints of before have none
   return s;
 }
 

@@ -107,6 +107,7 @@ struct UpdateArgs {
   const T* unit_factors;                   // (columns) Scope::unit: what became of the sums,
   T bias_factor;                           // and of the biases that count apart
   const uint32_t* noise;                   // counter and key of the draws, their first word counting from here
+  const uint32_t* missed;                  // to catch up: how many updates without an input each listed row has missed
   Level level;                             // not near: prefetch the next rows
   int inputs;                              // by output: the length of a vector of weights,
   ptrdiff_t output_stride;                 // the distance to the next,
@@ -200,6 +201,7 @@ struct RuleKernels {
   void (*update_edges[2])(UpdateArgs<T>&);                 // sparse layers [with decay]
   void (*measure_edges)(UpdateArgs<T>&);
   void (*update_stored[2])(StoredUpdateArgs<T>&);  // [with decay]
+  void (*catch_up[2])(UpdateArgs<T>&);  // [with decay] rows make up for what they missed; null where none can wait
   // Takes upper bounds of |w| and of every |field| past an update with |g| <= gradient, without decay. False,
   // and nothing changed, unless they all stay small and the quick formulas hold; null without fields.
   bool (*bound)(double* most, double gradient, const double* hyper);

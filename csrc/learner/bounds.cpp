@@ -23,6 +23,7 @@ void LearnerOf<T>::measure_bounds(int l) {
   const Dense& d = plan_->dense[l];
   Bounds& b = bounds_[l];
   allowed_ = 0;
+  wake_layer(l, updates());
   for (size_t f = 0; f < b.most.size(); ++f) {
     T most(0);
     for (int i = 0; i < d.vectors; ++i)

@@ -162,6 +162,7 @@ template <class T>
 void LearnerOf<T>::transfer(int hidden, int unit, double decay) {
   const Dense& above = plan_->dense[hidden + 1];
   if (!above.has_bias) return;
+  wake_layer(hidden + 1, updates());
   const UnitState& u = plan_->hidden[hidden];
   const uint64_t age = *block_->at<uint64_t>(plan_->updates) - block_->at<uint64_t>(u.birth)[unit];
   const double mean = block_->at<T>(u.mean_activation)[unit] / (1 - base::power(decay, (double)age));

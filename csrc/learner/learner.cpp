@@ -75,6 +75,7 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan) : Learner(std::move(pl
   factors_.resize(plan_->array_names.size());
   prepare_inputs();
   prepare_sharing();
+  prepare_lazy_rows();
   initialize();
 }
 
@@ -114,12 +115,14 @@ uint64_t LearnerOf<T>::fingerprint() const {
 template <class T>
 void LearnerOf<T>::state_touched() {
   if (touched_) return;  // the weights as they were before the first look count
+  wake_all();
   state_loaded();
 }
 
 template <class T>
 void LearnerOf<T>::state_loaded() {
   if (plan_->incoming_sums) weights_seen_ = fingerprint();
+  all_current();
   touched_ = true;
 }
 
@@ -145,6 +148,7 @@ bool LearnerOf<T>::forward(bool train, uint64_t step) {
   for (int l = 0; l < layers; ++l) {
     ForwardArgs<T>& a = calls_[l].forward;
     a.row_count = scratch_[l].count;
+    if (calls_[l].lazy) wake(l, scratch_[l].active, 0, a.row_count, updates());
     if (calls_[l].cut) forward_dense(calls_[l]);
     else calls_[l].sweep(a);
     const bool lost = train && l + 1 == layers && scratch_[layers].values.size() == 1;  // the loss looks at them
@@ -259,7 +263,8 @@ template <class T>
 void LearnerOf<T>::prepare() {
   prepared_ = true;
   prepare_plasticity();
-  const bool decay = decays(), rest = rows_rest();
+  const bool decay = decays();
+  auto rests = [&](size_t layer) { return rows_rest() || (layer < calls_.size() && plan_->waits(layer)); };
   const double step_size = hyper()[0], most_normal = 6;
   reach_ = {1 + step_size * (decay_rate() + pull()), plan_->rule.field_count ? 0 : step_size,
             plan_->rule.uses_noise ? step_size * hyper()[1] * most_normal : 0, !plan_->rule.field_count};
@@ -290,14 +295,15 @@ void LearnerOf<T>::prepare() {
     if (d.edges)
       call.edges = {targets(d, 0), d.target_stride, d.block > 1,
                     d.outputs,     d.bias_columns,  d.offset_of(d.vectors - 1, d.anchor)};
-    call.resting = rest && source.skips;
+    call.resting = rests(l) && source.skips;
+    call.lazy = plan_->waits(l) && !rows_rest();
     call.propagates = l > 0;
     for (const UnitOp& op : source.ops) call.propagates |= op.parameter >= 0;
     // Another activation above all else clears the deltas of silent units itself, an update by output as well.
     const bool alone = source.ops.size() == 1 && source.ops[0].spec.kind == LayerSpec::Kind::activation;
-    call.clears = !d.by_output && call.propagates && source.skips && (!alone || (rest && source.passes));
+    call.clears = !d.by_output && call.propagates && source.skips && (!alone || (rests(l) && source.passes));
     const std::vector<UnitOp>& above = plan_->boundaries[l + 1].ops;
-    call.straight = above.empty() || (rest && plan_->boundaries[l + 1].passes);
+    call.straight = above.empty() || (rests(l + 1) && plan_->boundaries[l + 1].passes);
     call.back = !call.straight && above.size() == 1 && above[0].spec.kind == LayerSpec::Kind::activation
                     ? kernels_.activate_back[(int)above[0].spec.activation]
                     : nullptr;
@@ -463,10 +469,16 @@ Status LearnerOf<T>::step_within(const Input<T>& x, const Target<T>& y, double* 
   for (int i = 0; i < last.units; i += kLanes<T>) std::memcpy(output_ + i, last.out + i, 64);
   *loss = result.loss;
   const bool watched = gauges_ && gauges_->watches(steps());
-  if (watched) gauges_->before_update(steps(), rows_rest());
+  if (watched) {
+    wake_all();
+    gauges_->before_update(steps(), rows_rest());
+  }
   learn();
   if (inputs_.gathered) put_back();
-  if (unclipped_ && clips_in_update()) clip_weights();  // those of silent rows, too
+  if (!waiting_.empty()) lazy_rows_updated();
+  const bool clips = unclipped_ && clips_in_update();
+  if (watched || clips) wake_all(updates() + 1);
+  if (clips) clip_weights();  // those of silent rows, too
   for (auto [op, in] : followers_) op->learned(in);
   if (watched) gauges_->after_update();
   if (gauges_) gauges_->observe(steps());

@@ -87,7 +87,7 @@ enum Stream {
 
 inline constexpr int kFreshUnits = 16;  // drawn together: the weights of a cache line
 
-// learner.cpp steps; inputs.cpp, boundary.cpp, sums.cpp, weights.cpp, sharing.cpp, bounds.cpp, sparse.cpp and
+// learner.cpp steps; inputs.cpp, lazy_rows.cpp, boundary.cpp, sums.cpp, weights.cpp, sharing.cpp, bounds.cpp, sparse.cpp and
 // plasticity.cpp hold the other members.
 template <class T>
 class LearnerOf : public Learner {
@@ -108,6 +108,7 @@ class LearnerOf : public Learner {
   void state_touched() override;
   void state_loaded() override;
   void settle() override {
+    wake_all();
     if (touched_) refresh();
   }
   void hyper_changed() override;
@@ -166,6 +167,7 @@ class LearnerOf : public Learner {
     bool cut, shared = false;  // in sections of rows, among threads in this pass: see sharing.cpp
     uint32_t noise[6];         // where this update's draws begin
     bool gathers = false;      // few active rows are visited by themselves
+    bool lazy;                 // silent rows wait for their updates
     bool moves_silent;         // a sum over a unit's weights changes silent ones, too
   };
 
@@ -181,6 +183,14 @@ class LearnerOf : public Learner {
     bool borrowed = false;  // the dense input is read where the caller has it
     T* values;              // (rows) the inputs of the gathered rows,
     T* weights;             // [w | field 0 | ...] of theirs, each with that of the bias behind
+  };
+
+  // Rows of a layer that wait for their updates; see lazy_rows.cpp.
+  struct Waiting {
+    uint64_t* current;  // (rows) how many updates each one has had
+    int32_t* late;      // room for a list of rows
+    uint32_t* missed;   // and of how many updates they missed
+    int next;           // row that is looked after next
   };
 
   // How far one update can take a weight: to decay |w| + moves |g| + noise. Rules with fields say how far they move.
@@ -224,6 +234,16 @@ class LearnerOf : public Learner {
   void start_at(T* weights, int count, int columns, ptrdiff_t slow);
   double largest_first_value() const;
   std::array<uint32_t, 2> key() const;
+  uint64_t updates() const { return *block_->at<uint64_t>(plan_->updates); }
+
+  void prepare_lazy_rows();
+  void wake(int l, const int32_t* rows, int first, int count, uint64_t updates);
+  void catch_up(int l, int late);
+  void wake_layer(int l, uint64_t updates);
+  void wake_all(uint64_t updates);
+  void wake_all() { wake_all(updates()); }
+  void all_current();
+  void lazy_rows_updated();
 
   void initialize();
   static bool draws_bias(const Dense& d) { return d.has_bias && (d.init == Init::standard || d.init == Init::signs); }
@@ -363,6 +383,7 @@ class LearnerOf : public Learner {
   std::vector<std::pair<Operation<T>*, const T*>> followers_;  // operations that follow the stream, and their inputs
   std::vector<Bounds> bounds_;                                 // per dense layer
   Inputs inputs_;
+  std::vector<Waiting> waiting_;  // per dense layer, or empty
   std::vector<std::vector<int>> chosen_;
   std::unique_ptr<Rewirer> rewirer_;           // with a method that moves edges
   std::vector<T*> gradients_, sensitivities_;  // of a minibatch, made at its first use,

@@ -95,6 +95,7 @@ template <class T>
 Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* labels, int n, double* loss, int* bad) {
   const FloatingPoint environment;
   if (touched_) refresh();
+  wake_all();
   const int layers = (int)plan_->dense.size();
   const bool slopes = plan_->rule.uses_output_slope;
   int widest = 0;
@@ -223,6 +224,7 @@ Status LearnerOf<T>::step_minibatch(const T* xs, const T* ys, const int64_t* lab
     gauges_->observe(steps() + e);
   }
   ++*block_->at<uint64_t>(plan_->updates);
+  all_current();
   *block_->at<uint64_t>(plan_->steps) += (uint64_t)n;
   if (const MethodInfo* method = plan_->method(Method::ContinualBackprop)) {
     const bool centred = scratch_[1].worth.mean_activation;

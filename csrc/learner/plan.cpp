@@ -80,6 +80,7 @@ bool choose(Plan& plan, int index) {
   r.descends_output = Rule::descends_output;
   r.unit_moves_silent = Rule::unit_moves_silent;
   r.serves = &Rule::serves;
+  r.cannot_wait = base::cannot_wait<Rule>();
   plan.rule = r;
   for (const auto& h : Rule::hypers) plan.hyper_names.push_back({h.name, h.low, h.high, h.low_open, h.high_open});
   for (int i = 0; i < r.common_hypers; ++i) {
@@ -338,12 +339,37 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
     if (m->options[base::ShrinkAndPerturb::scaled_by_step_size] && hyper_names[0].name != "step_size")
       refuse("ShrinkAndPerturb.scaled_by_step_size: " + std::string(rule.name) + " has no step_size");
   if (spec.threads < 1 || spec.threads > 64) refuse("threads: expected 1 to 64, got " + std::to_string(spec.threads));
+  if (spec.lazy_rows) check_lazy_rows();
   const std::vector<double> values = initial_hyper();
   for (size_t i = 0; i < values.size(); ++i) {
     const std::string wrong = check_hyper(i, values[i]);
     if (!wrong.empty()) refuse(wrong);
   }
   spec.twice ? lay_out_as<double>() : lay_out_as<float>();
+}
+
+// Methods must leave silent rows alone, but for units that are born again now and then.
+void Plan::check_lazy_rows() const {
+  const std::string lazy = "silent_rows=\"lazy\": ";
+  if (rule.cannot_wait) refuse(lazy + rule.name + " " + rule.cannot_wait);
+  bool regenerates = false;
+  for (const MethodInfo& m : methods) {
+    const std::string& name = spec.plasticity[&m - methods.data()].name;
+    switch (m.kind) {
+      case Method::L2Init: break;
+      case Method::WeightClipping:
+        if (regenerates) refuse(lazy + name + " looks at all weights where it follows another method; put it first");
+        break;
+      case Method::ContinualBackprop:
+        if (utility() != Utility::contribution)
+          refuse(lazy + name + " needs utility=\"contribution\", the one that takes no sums from silent rows");
+        regenerates = true;
+        break;
+      case Method::ReDo:
+      case Method::SelfNormalizedReset: regenerates = true; break;
+      default: refuse(lazy + name + " visits all weights itself");
+    }
+  }
 }
 
 // The layers as dense ones and operations between them.

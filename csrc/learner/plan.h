@@ -144,6 +144,7 @@ struct RuleInfo {
   base::Sums sums;
   bool silent_rows_rest = true, uses_sensitivity = false, uses_output_slope = false, uses_noise = false,
        descends_output = false, unit_moves_silent = false, starts_at_weight = false;
+  const char* cannot_wait = nullptr;  // or the reason why lazy rows are refused
   bool (*serves)(const double* hyper, const int* options) = nullptr;
   bool sensitive() const { return uses_sensitivity || uses_output_slope; }
 };
@@ -186,6 +187,8 @@ struct Plan {
   // Calls visit(operation, number of one of its arrays of parameters).
   template <class Visit>
   void each_parameters(const Visit& visit) const;
+  // Whether silent rows of a dense layer may wait for their updates.
+  bool waits(size_t l) const { return spec.lazy_rows && boundaries[l].skips && !dense[l].by_output && !dense[l].edges; }
   // Whether the first values of weights are kept.
   bool keeps_first_values() const {
     const MethodInfo* m = method(Method::ShrinkAndPerturb);
@@ -198,6 +201,7 @@ struct Plan {
 
  private:
   void lay_out_layers();
+  void check_lazy_rows() const;
   template <class T> void lay_out_as();
 };
 

@@ -126,6 +126,7 @@ void LearnerOf<T>::clip_weights() {
 template <class T>
 void LearnerOf<T>::renew(int hidden, int unit, const double* given) {
   const Dense& below = plan_->dense[hidden];
+  for (int l : {hidden, hidden + 1}) wake_layer(l, updates());  // a column is written
   const UnitState* u = plan_->hidden.empty() ? nullptr : &plan_->hidden[hidden];
   uint64_t count = *block_->at<uint64_t>(plan_->updates);
   if (u) count = ++*block_->at<uint64_t>(u->replacements);
@@ -285,6 +286,7 @@ void LearnerOf<T>::add_fresh(const Dense& d, uint32_t place, double noise) {
 template <class T>
 void LearnerOf<T>::reset_outputs(const std::vector<int>& units, bool fresh) {
   if (touched_) refresh();
+  wake_all();
   const int l = (int)plan_->dense.size() - 1;
   const Dense& d = plan_->dense[l];
   const uint64_t now = *block_->at<uint64_t>(plan_->updates);

@@ -137,6 +137,7 @@ void LearnerOf<T>::share_update(const Call& call, void (*run)(UpdateArgs<T>&), U
         const auto [first, last] = part_of(s.sections, 1, index, count);
         const int begin = rows_of(s.whole.row_count, first, s.sections).first;
         mine.rows += begin;
+        if (mine.missed) mine.missed += begin;
         mine.row_count = rows_of(s.whole.row_count, last, s.sections).first - begin;
         if (index + 1 < count) mine.bias = nullptr;
         s.run(mine);

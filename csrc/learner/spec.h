@@ -67,6 +67,7 @@ struct Spec {
   uint64_t seed = 0;
   bool twice = false;  // float64
   int threads = 1;
+  bool lazy_rows = false;  // rows of silent units wait for their updates
 };
 
 }  // namespace streamdl

@@ -18,7 +18,7 @@ class Stateful {
 
   virtual const std::vector<FieldEntry>& entries() const = 0;
   virtual const std::vector<Named>& hyper_names() const = 0;
-  virtual double* hyper() const = 0;
+  virtual double* hyper() const = 0;  // settle() comes before a write
   // Why a hyper-parameter cannot be given this value now, or nothing.
   virtual std::string check_hyper(size_t index, double value) const = 0;
 
@@ -28,7 +28,7 @@ class Stateful {
 
   // Somebody may have written to the state: whatever is derived from it is rebuilt before it is used.
   virtual void state_touched() = 0;
-  // Brings what is derived and saved with the state up to date after writes through views.
+  // Brings up to date what is saved: what is derived from writes through views, rows that wait for their updates.
   virtual void settle() = 0;
   // A hyper-parameter was written.
   virtual void hyper_changed() = 0;

@@ -110,6 +110,18 @@ struct RuleDefaults {
   static constexpr bool serves(const double*, const int*) { return true; }
 };
 
+// Why weights whose input is silent cannot wait for their updates under this rule, or null: a late update must follow
+// from the weight and its fields alone.
+template <class Rule>
+constexpr const char* cannot_wait() {
+  if (Rule::uses_noise) return "draws noise for every weight on every example";
+  if (Rule::sums.count) return "adds up over all weights on every example";
+  if (Rule::clock_count) return "corrects its means by a weight's age on every example";
+  if (Rule::shared_count || Rule::descends_output || Rule::uses_output_slope)
+    return "moves silent weights by numbers that change with every example";
+  return nullptr;
+}
+
 // What holds of a plasticity method that does not say otherwise.
 struct MethodDefaults {
   static constexpr const char* when = "";

@@ -1,0 +1,82 @@
+// Rows that were silent for a while make up for the updates that they slept through: x = 0 in each of them.
+#pragma once
+
+#include "kernels/cpu/update.h"
+
+STREAMDL_BEGIN
+
+// Registers of a row that go abreast, since each has to wait for its own last update.
+template <class Rule>
+inline constexpr int kAbreastOf = Rule::field_count == 0   ? 8
+                                  : Rule::field_count == 1 ? 6
+                                                           : 4;
+
+// False, and nothing written, where a value is not finite, nor would have become so again, or the quick formulas did not
+// hold.
+template <class Rule, int kAbreast, class T, class C>
+STREAMDL_HD bool catch_up_abreast(const UpdateArgs<T>& a, C& c, T* p, uint32_t missed, Register<T>& most) {
+  using V = Register<T>;
+  V w[kAbreast], anchor[kAbreast], f[kAbreast][Rule::field_count + 1];
+  for (int k = 0; k < kAbreast; ++k) {
+    w[k] = load_register(p + k * V::width);
+    load_fields<Rule>(p + k * V::width, a.columns, f[k]);
+    find_anchor(a, c, p + k * V::width);
+    anchor[k] = c.anchor;
+  }
+  const OuterProduct<V> none{V(0), V(0)};
+  auto fits = V(0) == V(0);
+#pragma GCC unroll 1
+  for (; missed; --missed)
+#pragma GCC unroll 8
+    for (int k = 0; k < kAbreast; ++k) {
+      c.anchor = anchor[k];
+      Rule::apply(w[k], none, V(0), f[k], c);
+      w[k] = c.clipped(w[k]);
+      if constexpr (Rule::uses_exponential && is_single<V>) fits = fits & grows_a_little(c.growth, c.step);
+    }
+  if constexpr (Rule::field_count > 0) {
+    for (int k = 0; k < kAbreast; ++k)
+      fits = fits & (with_fields<Rule, Rule::apply_writes, true>(w[k] * V(0), f[k]) == V(0));
+    if (!all(fits)) [[unlikely]]
+      return false;
+  }
+  for (int k = 0; k < kAbreast; ++k) {
+    store(p + k * V::width, w[k]);
+    store_fields<Rule, Rule::apply_writes>(p + k * V::width, a.columns, f[k]);
+    most = max(abs(w[k]), most);
+  }
+  return true;
+}
+
+template <class Rule, bool kDecay, class T>
+void catch_up(UpdateArgs<T>& args) {
+  using V = Register<T>;
+  constexpr int kAbreast = kAbreastOf<Rule>;
+  const UpdateArgs<T> a = args;
+  auto c = make_context<Rule, kDecay, true, V>(a);
+  auto careful = make_context<Rule, kDecay, false, V>(a);
+  V most(0);
+  auto piece = [&]<int kCount>(T* p, uint32_t n) __attribute__((always_inline)) {
+    if (catch_up_abreast<Rule, kCount>(a, c, p, n, most)) return;
+    const OuterProduct<V> none{V(0), V(0)};
+    for (int k = 0; k < kCount; ++k, p += V::width) {
+      find_anchor(a, careful, p);
+      for (uint32_t i = 0; i < n; ++i)
+        most = max(abs(update_carefully<Rule>(p, a.columns, none, V(0), careful, args.cancelled)), most);
+    }
+  };
+  for (int i = 0; i < a.row_count; ++i) {
+    T* const row = a.weights + a.rows[i] * a.row_stride;
+    const T* const next = a.weights + a.rows[i + 1] * a.row_stride;
+    int j = 0;
+    for (; j + kAbreast * V::width <= a.used; j += kAbreast * V::width) {
+      for (int k = 0; k <= Rule::field_count; ++k)
+        for (int r = 0; r < kAbreast; ++r) __builtin_prefetch(next + k * a.columns + j + r * V::width, 1);
+      piece.template operator()<kAbreast>(row + j, a.missed[i]);
+    }
+    for (; j < a.used; j += V::width) piece.template operator()<1>(row + j, a.missed[i]);
+  }
+  args.largest = largest_of(most, args.largest);
+}
+
+STREAMDL_END

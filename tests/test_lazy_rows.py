@@ -1,0 +1,189 @@
+"""Rows of silent units that wait for their updates: whoever looks, and whenever, sees what visiting them gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import streamdl as sdl
+from learners import NETWORKS, OPTIMIZERS, PLASTICITY, TABLE, WAITED_FOR, WAITING, Case
+from numpy.typing import NDArray
+
+STEPS = 300
+LAZY = [case for case in TABLE if case.silent_rows == "lazy"]
+each_learner = pytest.mark.parametrize("case", LAZY, ids=str)
+
+
+def rare(case: Case, count: int, seed: int = 1) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Examples whose first inputs are hardly ever there, some of them not for hundreds of steps."""
+    xs, ys = case.examples(count, seed)
+    random = np.random.default_rng(seed)
+    for i in range(4):
+        xs[random.uniform(size=count) < 1 - 10.0**-i, i] = 0
+    return xs, ys
+
+
+def pair(case: Case) -> tuple[sdl.Learner, sdl.Learner]:
+    return case.build(), replace(case, silent_rows="visited").build()
+
+
+def same(lazy: sdl.Learner, visited: sdl.Learner) -> bool:
+    return lazy.state_hash() == visited.state_hash() and lazy.cancelled == visited.cancelled
+
+
+@each_learner
+def test_waiting_changes_no_bit(case: Case) -> None:
+    lazy, visited = pair(case)
+    xs, ys = rare(case, STEPS)
+    assert lazy.step_many(xs, ys).tobytes() == visited.step_many(xs, ys).tobytes()
+    assert same(lazy, visited)
+
+
+def _written(learner: sdl.Learner) -> None:
+    first = next(w for w in learner.parameters.values() if w.ndim == 2)
+    first[:3] *= 0.5
+    first[5, 2:4] = 0.1
+
+
+def _scheduled(learner: sdl.Learner) -> None:
+    learner.hyperparameters["step_size"] *= 0.9
+
+
+def _reborn(learner: sdl.Learner) -> None:
+    if learner.replacements:
+        learner.regenerate(0, 3)
+
+
+def _rejected(learner: sdl.Learner) -> None:
+    x = np.zeros(20)
+    x[:3] = 1, np.nan, 1
+    with pytest.raises(ValueError, match="finite"):
+        learner.predict(x)
+
+
+LOOKS: dict[str, Callable[[sdl.Learner], Any]] = {
+    "hash": lambda learner: learner.state_hash(),
+    "view": lambda learner: float(learner.parameters["1.weight"].sum()),
+    "prediction": lambda learner: learner.predict(np.ones(20)),
+    "clone": lambda learner: learner.clone(),
+    "written": _written,
+    "scheduled": _scheduled,
+    "reborn": _reborn,
+    "outputs": lambda learner: learner.reset_outputs([0, 2]),
+    "rejected": _rejected,
+    "gauges": lambda learner: learner.gauges.start(),
+}
+
+
+@each_learner
+def test_what_happens_on_the_way_sees_no_difference(case: Case) -> None:
+    lazy, visited = pair(case)
+    xs, ys = rare(case, STEPS)
+    random = np.random.default_rng(2)
+    done = 0
+    while done < STEPS:
+        count = int(random.integers(1, 20))
+        for learner in (lazy, visited):
+            learner.step_many(xs[done : done + count], ys[done : done + count])
+        done += count
+        name = str(random.choice(list(LOOKS)))
+        for learner in (lazy, visited):
+            LOOKS[name](learner)
+        if random.integers(2):
+            assert same(lazy, visited), f"after {name}, at step {done}"
+    assert same(lazy, visited)
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "rmsprop_decay"])
+def test_a_view_that_is_kept_stays_live(optimizer: str) -> None:
+    case = Case("relu", optimizer, "none", "cross_entropy", "float32", "lazy")
+    lazy, visited = pair(case)
+    held = [(learner.state["0.weight"], learner.state["2.weight"]) for learner in (lazy, visited)]
+    for x, y in zip(*rare(case, 60), strict=True):
+        lazy.step(x, int(y))
+        visited.step(x, int(y))
+        for one, other in zip(*held, strict=True):
+            assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd_decay", "nesterov", "nidbd"])
+def test_minibatches_come_between(optimizer: str) -> None:
+    case = Case("relu", optimizer, "none", "cross_entropy", "float64", "lazy")
+    lazy, visited = pair(case)
+    xs, ys = rare(case, 200)
+    for learner in (lazy, visited):
+        for i in range(0, 200, 10):
+            learner.step_many(xs[i : i + 6], ys[i : i + 6])
+            learner.step_minibatch(xs[i + 6 : i + 10], ys[i + 6 : i + 10])
+    assert same(lazy, visited)
+
+
+@pytest.mark.parametrize("plasticity", ["none", "l2_init", "clipping_and_contribution"])
+def test_threads_share_what_has_waited(plasticity: str) -> None:
+    def learner(threads: int, silent_rows: str) -> sdl.Learner:
+        return sdl.Learner(
+            sdl.MLP(400, [600, 500], 10), "cross_entropy", OPTIMIZERS["momentum"],
+            PLASTICITY[plasticity], seed=3, threads=threads, silent_rows=silent_rows,
+        )  # fmt: skip
+
+    random = np.random.default_rng(4)
+    xs = random.normal(size=(80, 400)).astype(np.float32)
+    xs[random.uniform(size=xs.shape) < 0.9] = 0
+    ys = random.integers(10, size=80)
+    learners = [learner(1, "visited"), learner(1, "lazy"), learner(3, "lazy")]
+    for each in learners:
+        each.step_many(xs, ys)
+    assert len({each.state_hash() for each in learners}) == 1
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "rmsprop", "nidbd"])
+def test_weights_that_leave_the_numbers_while_they_wait(optimizer: str) -> None:
+    """At a step size that overflows: updates are cancelled while a row waits, as often as they would have been."""
+    case = Case("relu", optimizer, "none", "squared_error", "float32", "lazy")
+    lazy, visited = pair(case)
+    xs, ys = rare(case, 200)
+    huge = {
+        "momentum": "0.weight.momentum",
+        "rmsprop": "0.weight",
+        "nidbd": "0.weight.weight_trace",
+    }
+    for learner in (lazy, visited):
+        learner.step_many(xs, ys)
+        learner.state[huge[optimizer]][:4, ::3] = 3e38
+        if optimizer == "momentum":
+            learner.hyperparameters["step_size"] = 1e3
+        for x, y in zip(xs, ys, strict=True):
+            x = np.where(np.arange(x.size) < 4, 0, x)
+            try:
+                learner.step(x, y)
+            except ValueError:
+                continue
+    assert same(lazy, visited)
+    if optimizer == "momentum":
+        assert visited.cancelled > 0, "nothing was cancelled"
+
+
+@pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if name not in WAITING])
+def test_rules_whose_rows_cannot_wait_say_why(optimizer: str) -> None:
+    with pytest.raises(ValueError, match=r'silent_rows="lazy": \w+ (draws|adds|corrects|moves) '):
+        sdl.Learner(NETWORKS["single"], "squared_error", OPTIMIZERS[optimizer], silent_rows="lazy")
+
+
+@pytest.mark.parametrize("plasticity", [name for name in PLASTICITY if name not in WAITED_FOR])
+def test_methods_that_do_not_wait_say_why(plasticity: str) -> None:
+    network = "sparse" if plasticity in ("set", "rigl", "edge_utility") else "single"
+    with pytest.raises(ValueError, match=r'silent_rows="lazy": \w+ (visits|looks|needs) '):
+        sdl.Learner(
+            NETWORKS[network], "squared_error", OPTIMIZERS["sgd_decay"], PLASTICITY[plasticity],
+            silent_rows="lazy",
+        )  # fmt: skip
+
+
+def test_another_word_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match='silent_rows: expected "visited" or "lazy", got \'eager\''
+    ):
+        sdl.Learner(NETWORKS["relu"], "squared_error", OPTIMIZERS["sgd"], silent_rows="eager")
