@@ -26,6 +26,36 @@ void LearnerOf<T>::rebuild_incoming(int hidden) {
   std::fill(sum, sum + d.outputs, T(0));
   for (int j = 0; j < d.inputs; ++j)
     for (int k = 0; k < d.outputs; ++k) sum[k] += std::abs(*weight(d, j, k));
+  std::copy(sum, sum + d.outputs, block_->at<T>(plan_->hidden[hidden].incoming_peak));
+}
+
+// Of one unit.
+template <class T>
+void LearnerOf<T>::rebuild_incoming(int hidden, int unit) {
+  const Dense& d = plan_->dense[hidden];
+  const UnitState& u = plan_->hidden[hidden];
+  T sum(0);
+  for (int j = 0; j < d.inputs; ++j) sum += std::abs(*weight(d, j, unit));
+  block_->at<T>(u.incoming_sum)[unit] = block_->at<T>(u.incoming_peak)[unit] = sum;
+}
+
+// Sums that are kept from step to step gather rounding errors of what they were: those that have fallen far are added
+// up anew at once, all of them now and then.
+template <class T>
+void LearnerOf<T>::refine_incoming(int hidden) {
+  constexpr T kFar = T(1) / 1024;
+  if (updates() % 1024 == 0) return rebuild_incoming(hidden);
+  const UnitState& u = plan_->hidden[hidden];
+  const T* sum = block_->at<T>(u.incoming_sum);
+  T* peak = block_->at<T>(u.incoming_peak);
+  const int units = plan_->dense[hidden].outputs;
+  int fallen = 0;
+  for (int k = 0; k < units; ++k) {
+    peak[k] = std::max(peak[k], sum[k]);
+    fallen += sum[k] < kFar * peak[k];
+  }
+  for (int k = 0; fallen > 0 && k < units; ++k)
+    if (sum[k] < kFar * peak[k]) rebuild_incoming(hidden, k);
 }
 
 template <class T>
@@ -98,8 +128,7 @@ void LearnerOf<T>::track_utilities(int hidden, double decay, bool transfers) {
   const Utility kind = plan_->utility();
   const bool centred = is_centred(kind);
   if (kind != Utility::adaptation && kind != Utility::feature_by_input) ensure_sums(hidden + 1);
-  if (plan_->incoming_sums && *block_->at<uint64_t>(plan_->updates) % 1024 == 0)
-    rebuild_incoming(hidden);  // rounding does not add up
+  if (plan_->incoming_sums) refine_incoming(hidden);
   s.worth.activation = minibatch_ ? s.mean : value(hidden + 1);
   s.worth.magnitude = minibatch_ ? s.magnitude : nullptr;
   if (centred) {

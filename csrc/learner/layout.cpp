@@ -179,7 +179,10 @@ void Plan::lay_out_as() {
       const char* of = "ContinualBackprop";
       u.utility = unit_vector(name(of, "utility"));
       u.mean_activation = unit_vector(name(of, "mean_activation"));
-      if (incoming_sums) u.incoming_sum = unit_vector(name(of, "incoming_sum"));
+      if (incoming_sums) {
+        u.incoming_sum = unit_vector(name(of, "incoming_sum"));
+        u.incoming_peak = unit_vector(name(of, "incoming_peak"));
+      }
       u.decay_power = scalar(name(of, "decay_power"), Type::f64, units);
       u.counter = scalar(name(of, "counter"), Type::f64);
     }

@@ -360,6 +360,8 @@ class LearnerOf : public Learner {
   void reset_partially(int l, const double* hyper);
   void ensure_sums(int b);
   void rebuild_incoming(int hidden);
+  void rebuild_incoming(int hidden, int unit);
+  void refine_incoming(int hidden);
   void transfer(int hidden, int unit, double decay);
   void renew(int hidden, int unit, const double* given = nullptr);
   int replaceable(int hidden, double maturity) const;

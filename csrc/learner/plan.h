@@ -129,6 +129,7 @@ struct UnitState {
   size_t birth = 0, replacements = 0;
   // Continual Backprop
   size_t utility = 0, mean_activation = 0, decay_power = 0, incoming_sum = 0, counter = 0;
+  size_t incoming_peak = 0;                                 // the largest incoming_sum since it was added up anew
   size_t magnitude = 0;                                     // ReDo: sum of |h| in this period
   size_t silence = 0, longer = 0, past = 0, histogram = 0;  // self-normalised resets; see resets.cpp
 };

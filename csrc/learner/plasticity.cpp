@@ -172,11 +172,7 @@ void LearnerOf<T>::forget(int hidden, int unit) {
     block_->at<T>(u.mean_activation)[unit] = T(0);
     block_->at<double>(u.decay_power)[unit] = 1;
   }
-  if (plan_->incoming_sums) {
-    T sum(0);
-    for (int j = 0; j < plan_->dense[hidden].inputs; ++j) sum += std::abs(*weight(plan_->dense[hidden], j, unit));
-    block_->at<T>(u.incoming_sum)[unit] = sum;
-  }
+  if (plan_->incoming_sums) rebuild_incoming(hidden, unit);
   if (plan_->method(Method::SelfNormalizedReset)) forget_silences(hidden, unit);
   if (const size_t at = plan_->dense[hidden].partial_utility) block_->at<T>(at)[unit] = T(1);
 }
