@@ -49,7 +49,7 @@ def MLP(
     """A multi-layer perceptron: Linear, (layer norm without affine), activation; then a Linear output.
 
     hidden: widths of the hidden layers. activation: linear, relu, leaky_relu, elu, gelu, silu, tanh,
-    sigmoid, softplus, ltu (1 above 0, else 0), crelu, fourier or prelu. init: kaiming_uniform (gain sqrt(3 / fan in)), kaiming_normal,
+    sigmoid, softplus, ltu (1 above 0, else 0), crelu, fourier, prelu or adalin (of tanh). init: kaiming_uniform (gain sqrt(3 / fan in)), kaiming_normal,
     lecun_uniform, xavier_uniform, default (PyTorch's Linear), sparse or zeros. Raises ValueError naming
     the argument, its value and what is allowed.
     """

@@ -287,6 +287,32 @@ class PReLU(Layer):
 
 
 @dataclass(frozen=True)
+class AdaLin(Layer):
+    """h(a) + weight a g, g = cos(pi/2 |h'(a)| / max |h'|): an activation that learns to be more linear where it is flat.
+
+    One weight per unit, "<index>.weight", that begins at `start`; no gradient goes through the gate g. activation: by
+    name, any but ltu, which is flat everywhere; with relu this is PReLU, with linear the identity. O(units), two
+    transcendental functions each. Source: Rohani et al., "Preserving plasticity in continual learning with adaptive
+    linearity injection", 2025, without a first value of the weights, which is ours.
+    """
+
+    activation: str = "tanh"
+    start: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(
+            "AdaLin.activation",
+            self.activation,
+            tuple(a for a in _core.activations() if a != "ltu"),
+        )
+        if not abs(self.start) <= 1e30:
+            raise ValueError(f"AdaLin.start: expected a number, got {self.start!r}")
+
+    def _spec(self) -> dict[str, Any]:
+        return {"kind": "adalin", "name": self.activation, "start": float(self.start)}
+
+
+@dataclass(frozen=True)
 class LayerNorm(Layer):
     """z = (a - mean) / sqrt(variance + 1e-5), biased variance; with affine, gain z + shift."""
 
@@ -343,7 +369,7 @@ class Dropout(Layer):
         return {"kind": "dropout", "rate": float(self.rate)}
 
 
-_OF_PAIRS = {"crelu": CReLU, "fourier": Fourier, "prelu": PReLU}
+_OF_PAIRS = {"crelu": CReLU, "fourier": Fourier, "prelu": PReLU, "adalin": AdaLin}
 
 
 def _between(name: str) -> Layer:

@@ -44,7 +44,7 @@ NETWORKS: dict[str, sdl.Network] = {
     "features": sdl.Network(
         [
             sdl.nn.Linear(18), sdl.nn.OnlineNorm(), sdl.nn.CReLU(), sdl.nn.Linear(17),
-            sdl.nn.OnlineNorm(affine=False), sdl.nn.PReLU(), sdl.nn.Linear(9), sdl.nn.Fourier(),
+            sdl.nn.OnlineNorm(affine=False), sdl.nn.PReLU(), sdl.nn.Linear(8), sdl.nn.AdaLin("silu", 0.1), sdl.nn.Linear(9), sdl.nn.Fourier(),
             sdl.nn.Linear(OUTPUTS),
         ],
         inputs=INPUTS,
@@ -282,10 +282,9 @@ def _table() -> Iterator[Case]:
                 continue
         yield case(network, optimizer, method, next(dtypes))
     # Those whose silent rows can wait.
-    for plasticity, optimizer in itertools.product(WAITED_FOR, WAITING):
-        network = next(networks)
-        while network in ("linear", "single"):  # they have no rows
-            network = next(networks)
+    with_rows = [name for name in of_units if name not in ("linear", "single")]
+    for i, (plasticity, optimizer) in enumerate(itertools.product(WAITED_FOR, WAITING)):
+        network = with_rows[(i + i // len(WAITING)) % len(with_rows)]
         waiting = case(network, optimizer, plasticity, next(dtypes))
         yield replace(waiting, silent_rows="lazy")
 

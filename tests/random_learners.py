@@ -339,7 +339,11 @@ def _draw_features(random: np.random.Generator, outputs: int) -> dict[str, Any]:
             layers += [
                 ["OnlineNorm", bool(random.integers(2)), 0.9, float(random.choice([0.5, 0.9]))]
             ]
-        layers += [[str(random.choice(["CReLU", "Fourier", "PReLU", "ReLU", "Tanh"]))]]
+        kinds = ["CReLU", "Fourier", "PReLU", "AdaLin", "ReLU", "Tanh"]
+        between: list[Any] = [str(random.choice(kinds))]
+        if between == ["AdaLin"]:
+            between += [str(random.choice(ACTIVATIONS)), float(random.choice([0.0, 0.2]))]
+        layers += [between]
     layers += [["Linear", outputs]]
     return {"kind": "network", "inputs": int(random.integers(2, 20)), "layers": layers}
 

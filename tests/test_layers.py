@@ -44,6 +44,8 @@ def test_shapes_that_do_not_fit_are_refused(layers: Any, inputs: Any, message: s
         (lambda: nn.AvgPool2d(0), "AvgPool2d.kernel.*0"),
         (lambda: nn.MaxPool2d(2, -1), "MaxPool2d.stride.*-1"),
         (lambda: nn.PReLU(float("nan")), "PReLU.start.*nan"),
+        (lambda: nn.AdaLin("ltu"), "AdaLin.activation.*'ltu'"),
+        (lambda: nn.AdaLin("tanh", float("inf")), "AdaLin.start.*inf"),
         (lambda: nn.OnlineNorm(decay=1.0), "OnlineNorm.decay.*below 1.*1.0"),
         (lambda: nn.OnlineNorm(control_decay=-0.1), "OnlineNorm.control_decay.*-0.1"),
     ],
@@ -136,3 +138,19 @@ def test_an_image_is_channels_rows_columns() -> None:
     expected = [[np.sum(w * x[:, i : i + 2, j : j + 2]) for j in range(4)] for i in range(5)]
     assert np.allclose(learner.predict(x), np.ravel(expected), rtol=1e-12)
     assert np.array_equal(learner.predict(x), learner.predict(x.ravel()))
+
+
+def test_adaptive_linearity_of_a_rectifier_is_a_learned_slope() -> None:
+    random = np.random.default_rng(3)
+    xs, ys = random.normal(size=(300, 6)), random.normal(size=(300, 2))
+    ends = []
+    for layer in (nn.PReLU(0.25), nn.AdaLin("relu", 0.25)):
+        network = sdl.Network(
+            [nn.Linear(9, init="default"), layer, nn.Linear(2, init="default")], 6
+        )
+        learner = sdl.Learner(network, "squared_error", sdl.optim.SGD(0.01), dtype="float64")
+        learner.step_many(xs, ys)
+        ends.append({name: np.array(w) for name, w in learner.parameters.items()})
+    for name, w in ends[0].items():
+        np.testing.assert_allclose(ends[1][name], w, rtol=1e-12, atol=1e-14, err_msg=name)
+    assert np.abs(ends[0]["1.weight"] - 0.25).max() > 1e-3

@@ -121,6 +121,33 @@ def test_minibatches_come_between(optimizer: str) -> None:
     assert same(lazy, visited)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd_decay", "nesterov"])
+@pytest.mark.parametrize("transfer_bias", [False, True])
+def test_who_writes_or_reads_columns_finds_them_as_they_are(
+    optimizer: str, transfer_bias: bool
+) -> None:
+    def learner(silent_rows: str) -> sdl.Learner:
+        method = sdl.plasticity.ContinualBackprop(
+            0.05, maturity=3, utility="contribution", transfer_bias=transfer_bias
+        )
+        return sdl.Learner(
+            NETWORKS["relu"], "squared_error", OPTIMIZERS[optimizer], method, seed=7,
+            silent_rows=silent_rows, gauges=sdl.Gauges(window=64),
+        )  # fmt: skip
+
+    lazy, visited = learner("lazy"), learner("visited")
+    xs, ys = rare(Case("relu", optimizer, "none", "squared_error", "float32"), 3000)
+    for start in range(0, 3000, 25):
+        for each in (lazy, visited):
+            each.step_many(xs[start : start + 25], ys[start : start + 25])
+            each.reset_outputs([start % 11])
+        if start % 500 == 0:
+            assert same(lazy, visited)
+    assert same(lazy, visited)
+    assert sum(visited.replacements) > 10
+    assert lazy.gauges["update_to_weight"] == visited.gauges["update_to_weight"]
+
+
 @pytest.mark.parametrize("plasticity", ["none", "l2_init", "clipping_and_contribution"])
 def test_threads_share_what_has_waited(plasticity: str) -> None:
     def learner(threads: int, silent_rows: str) -> sdl.Learner:

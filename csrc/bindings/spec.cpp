@@ -90,6 +90,10 @@ Spec spec_from(const nb::dict& d) {
     } else if (kind == "prelu") {
       l.kind = LayerSpec::Kind::prelu;
       l.start = get<double>(layer, "start");
+    } else if (kind == "adalin") {
+      l.kind = LayerSpec::Kind::adalin;
+      l.activation = (Activation)position(activation_names(), get<std::string>(layer, "name"), "AdaLin.activation");
+      l.start = get<double>(layer, "start");
     } else {
       l.kind = LayerSpec::Kind::dropout;
       l.rate = get<double>(layer, "rate");

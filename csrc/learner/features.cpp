@@ -5,6 +5,7 @@
 
 #include "learner/operation.h"
 #include "math/elementary.h"
+#include "rules/activations.h"
 
 namespace streamdl {
 namespace {
@@ -109,6 +110,63 @@ class PReLUOp final : public Operation<T> {
   T least_ = T(0);
 };
 
+constexpr double kSteepest[] = {
+#define STREAMDL_STEEPEST(A, name, gain) base::steepest<base::A>(),
+    STREAMDL_ACTIVATIONS(STREAMDL_STEEPEST)
+#undef STREAMDL_STEEPEST
+};
+
+// value(a) + weight a g, with a weight for every unit; the gate g = cos(pi/2 |slope(a)| / steepest) opens where the
+// activation is flat, and counts as a constant.
+template <class T>
+class AdaLinOp final : public Operation<T> {
+ public:
+  AdaLinOp(const UnitOp& op, const Kernels<T>& kernels, const Block& state) : Operation<T>(op, kernels, state) {
+    const int room = padded<T>(op.in.size()) + kLanes<T>;
+    for (T** vector : {&ones_, &value_, &slope_, &gate_}) *vector = this->memory_.template allocate<T>(room);
+    std::fill(ones_, ones_ + op.in.size(), T(1));
+  }
+
+  bool forward(const T* in, T* out, const Pass&) override {
+    const int n = this->op_.in.size(), kind = (int)this->op_.spec.activation;
+    Emitted<T> emitted;
+    bool finite = this->kernels_.emit[kind](in, value_, n, nullptr, &emitted);
+    this->kernels_.activate_back[kind](in, value_, ones_, slope_, nullptr, nullptr, n);
+    furthest_ = T(0);
+    for (int k = 0; k < n; ++k) {
+      double sine, cosine;
+      const double flat = std::min(std::abs((double)slope_[k]) / kSteepest[kind], 1.0);
+      base::sine_and_cosine(1.5707963267948966 * flat, &sine, &cosine);
+      gate_[k] = (T)cosine;
+      const T straight = in[k] * gate_[k];
+      furthest_ = std::max(furthest_, std::abs(straight));
+      out[k] = value_[k] + weight()[k] * straight;
+    }
+    return finite && this->kernels_.all_finite(out, padded<T>(n));
+  }
+  void back(const T* in, const T*, T* delta, T* sensitivity, bool) override {
+    auto& g = this->gradients_[0];
+    for (int k = 0; k < this->op_.in.size(); ++k) {
+      const T straight = in[k] * gate_[k], own = slope_[k] + weight()[k] * gate_[k];
+      g.gradient[k] = delta[k] * straight;
+      delta[k] *= own;
+      if (!sensitivity) continue;
+      g.sensitivity[k] = sensitivity[k] * (straight * straight);
+      sensitivity[k] *= own * own;
+    }
+  }
+  double stretch(double delta, double* most) const override {
+    const double weight = this->largest(this->op_.arrays[0]);
+    *most += weight + delta * std::max(1.0, (double)furthest_);
+    return delta * (kSteepest[(int)this->op_.spec.activation] + weight);
+  }
+
+ private:
+  const T* weight() const { return this->parameters(this->op_.arrays[0], 0); }
+  T *ones_, *value_, *slope_, *gate_;
+  T furthest_ = T(0);
+};
+
 }  // namespace
 
 template <class T>
@@ -118,6 +176,7 @@ std::unique_ptr<Operation<T>> make_feature(const UnitOp& op, const Kernels<T>& k
     case Kind::crelu: return std::make_unique<PairOp<CReLU, T>>(op, kernels, state);
     case Kind::fourier: return std::make_unique<PairOp<Fourier, T>>(op, kernels, state);
     case Kind::prelu: return std::make_unique<PReLUOp<T>>(op, kernels, state);
+    case Kind::adalin: return std::make_unique<AdaLinOp<T>>(op, kernels, state);
     default: return nullptr;
   }
 }

@@ -110,7 +110,7 @@ void Plan::lay_out_as() {
       p.columns = padded<T>(p.used);
       p.offset = place(sizeof(T) * p.columns * (1 + rule.field_count + slow));
       p.of_units = true;
-      p.start = op.spec.kind == LayerSpec::Kind::prelu ? op.spec.start : gain;
+      p.start = op.spec.learns_slope() ? op.spec.start : gain;
       const std::string name = std::to_string(op.parameter) + (gain ? ".weight" : ".bias");
       vector(name, type, p.used, p.offset, true);
       for (int f = 0; f < rule.field_count; ++f)

@@ -110,7 +110,8 @@ std::unique_ptr<Operation<T>> make_operation(const UnitOp& op, const Kernels<T>&
     case Kind::online_norm: return make_norm<T>(op, kernels, state);
     case Kind::crelu:
     case Kind::fourier:
-    case Kind::prelu: return make_feature<T>(op, kernels, state);
+    case Kind::prelu:
+    case Kind::adalin: return make_feature<T>(op, kernels, state);
     default: return make_image_operation<T>(op, kernels, state);
   }
 }

@@ -123,6 +123,7 @@ double gain_squared(const Plan& plan, size_t boundary, size_t first) {
       case LayerSpec::Kind::crelu: return 2;
       case LayerSpec::Kind::fourier: return 1;
       case LayerSpec::Kind::prelu: return 2 / (1 + layer.start * layer.start);
+      case LayerSpec::Kind::adalin: return kGainSquared[(int)layer.activation];
       default: break;
     }
   return 1;
@@ -184,6 +185,7 @@ const char* name_of(const LayerSpec& layer) {
     case Kind::crelu: return "CReLU";
     case Kind::fourier: return "Fourier";
     case Kind::prelu: return "PReLU";
+    case Kind::adalin: return "AdaLin";
     case Kind::dropout: return "Dropout";
     case Kind::linear: return "Linear";
     case Kind::sparse_linear: return "SparseLinear";
@@ -263,6 +265,7 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
         case LayerSpec::Kind::crelu: flat = true; break;
         case LayerSpec::Kind::fourier:
         case LayerSpec::Kind::prelu:
+        case LayerSpec::Kind::adalin:
         case LayerSpec::Kind::layer_norm:
         case LayerSpec::Kind::online_norm:
         case LayerSpec::Kind::conv2d: flat = !below; break;
@@ -288,7 +291,7 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
       UnitOp& op = boundaries[b].ops[i];
       if (op.parameter < 0) continue;
       const bool convolves = op.spec.kind == LayerSpec::Kind::conv2d;
-      const bool biased = convolves ? op.filters.has_bias : op.spec.kind != LayerSpec::Kind::prelu;
+      const bool biased = convolves ? op.filters.has_bias : !op.spec.learns_slope();
       op.arrays.push_back({.array = name(op.parameter, ".weight")});
       if (biased) op.arrays.push_back({.array = name(op.parameter, ".bias")});
       if (!convolves) continue;
@@ -383,7 +386,7 @@ void Plan::lay_out_layers() {
     const std::string name = name_of(layer);
     const bool linear = layer.kind == Kind::linear || layer.kind == Kind::sparse_linear;
     const bool of_vectors = linear || layer.kind == Kind::layer_norm || layer.kind == Kind::online_norm ||
-                            layer.kind == Kind::crelu || layer.kind == Kind::fourier || layer.kind == Kind::prelu;
+                            layer.kind == Kind::crelu || layer.kind == Kind::fourier || layer.learns_slope();
     if (shape.image && computed && of_vectors)
       refuse(name + ": expected a vector, got images of shape (" + shape.text() + "): put a Flatten before it");
     computed = true;
@@ -414,9 +417,10 @@ void Plan::lay_out_layers() {
     for (double decay : {layer.decay, layer.control_decay})
       if (!(decay >= 0 && decay < 1))
         refuse(name + ": expected decays of at least 0 and below 1, got " + std::to_string(decay));
-    if (!(std::abs(layer.start) <= 1e30)) refuse("PReLU.start: expected a number, got " + std::to_string(layer.start));
+    if (!(std::abs(layer.start) <= 1e30))
+      refuse(name + ".start: expected a number, got " + std::to_string(layer.start));
     const bool norm = layer.kind == Kind::layer_norm || layer.kind == Kind::online_norm;
-    if (layer.kind == Kind::conv2d || layer.kind == Kind::prelu || (norm && layer.affine)) op.parameter = parameter++;
+    if (layer.kind == Kind::conv2d || layer.learns_slope() || (norm && layer.affine)) op.parameter = parameter++;
     if (layer.kind == Kind::online_norm) op.states = {{"mean", 0}, {"variance", 1}, {"u", 0}, {"v", 0}};
     shape = op.out;
     boundaries.back().ops.push_back(op);

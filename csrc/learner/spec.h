@@ -24,6 +24,7 @@ struct LayerSpec {
     crelu,
     fourier,
     prelu,
+    adalin,
     layer_norm,
     online_norm,
     dropout
@@ -41,8 +42,10 @@ struct LayerSpec {
   bool affine = false;       // norms
   double decay = 0;          // online_norm: of mean and variance,
   double control_decay = 0;  // and of what steers the gradient
-  double start = 0;          // prelu: the first slope
+  double start = 0;          // prelu, adalin: the first slope
   double rate = 0;           // dropout: probability of being dropped
+
+  bool learns_slope() const { return kind == Kind::prelu || kind == Kind::adalin; }
 };
 
 struct OptimizerSpec {

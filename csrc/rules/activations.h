@@ -3,6 +3,8 @@
 // Slopes at exactly 0 are the left ones for relu (0) and leaky_relu (0.01); softplus has no threshold.
 #pragma once
 
+#include <type_traits>
+
 #include "math/elementary.h"
 
 STREAMDL_BEGIN
@@ -80,6 +82,15 @@ struct LTU {  // a linear threshold unit: nothing flows back through it
   template <class V> STREAMDL_HD static V value(V a) { return select(a > V(0), V(1), V(0)); }
   template <class V> STREAMDL_HD static V slope(V, V) { return V(0); }
 };
+
+// The largest slope of each.
+template <class A>
+constexpr double steepest() {
+  if constexpr (std::is_same_v<A, GELU>) return 1.128904145185155;
+  else if constexpr (std::is_same_v<A, SiLU>) return 1.0998393201288668;
+  else if constexpr (std::is_same_v<A, Sigmoid>) return 0.25;
+  else return 1;
+}
 
 // The order is the order of `Activation` in kernels/kernels.h. The gain is that of kaiming initialisation.
 #define STREAMDL_ACTIVATIONS(X)                         \

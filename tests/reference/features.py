@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from reference.network import Layer, Shape, one_axis
+from reference.network import ACTIVATIONS, Layer, Shape, one_axis
 
 Array = NDArray[np.float64]
 
@@ -72,6 +72,36 @@ class PReLU(Layer):
 
     def sensitivities(self, s: Array) -> dict[str, Array]:
         return {"weight": s * np.minimum(self.a, 0.0) ** 2}
+
+
+class AdaLin(Layer):
+    """h(a) + weight a cos(pi/2 |h'(a)| / max |h'|), one weight per unit. Rohani et al., 2025."""
+
+    STEEPEST = {"gelu": 1.128904145185155, "silu": 1.0998393201288668, "sigmoid": 0.25}
+
+    def __init__(self, activation: str = "tanh", start: float = 0.0) -> None:
+        self.activation, self.start = activation, start
+
+    def build(self, shape: Shape) -> Shape:
+        self.parameters = {"weight": np.full(one_axis(self, shape), self.start)}
+        return shape
+
+    def forward(self, x: Array) -> Array:
+        value, slope = ACTIVATIONS[self.activation]
+        self.slope = slope(x)
+        share = np.abs(self.slope) / self.STEEPEST.get(self.activation, 1.0)
+        self.gate = np.cos(0.5 * np.pi * np.minimum(share, 1.0))
+        self.a = x
+        return np.asarray(value(x) + self.parameters["weight"] * x * self.gate)
+
+    def jacobian(self) -> Array:
+        return np.diag(self.slope + self.parameters["weight"] * self.gate)
+
+    def gradients(self, delta: Array) -> dict[str, Array]:
+        return {"weight": delta * self.a * self.gate}
+
+    def sensitivities(self, s: Array) -> dict[str, Array]:
+        return {"weight": s * (self.a * self.gate) ** 2}
 
 
 class OnlineNorm(Layer):
