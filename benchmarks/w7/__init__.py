@@ -4,7 +4,8 @@ from benchmarks.common.protocol import Ratio, Scenario
 
 WORKLOADS = (
     "W7s", "W7d", "W7s-sgd", "W7d-sgd", "W7s-autostep", "W7d-autostep", "W7s-tidbd", "W7d-tidbd",
-    "W7s-swift_td", "W7d-swift_td",
+    "W7s-swift_td", "W7d-swift_td", "W7s-td", "W7d-td", "W7s-true_online_td", "W7d-true_online_td",
+    "W7s-auto_tidbd", "W7d-auto_tidbd",
 )  # fmt: skip
 
 SCENARIO = Scenario(

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.common.numba_layers import closed_over, njit
 from benchmarks.common.protocol import Competitor, Skipped
-from benchmarks.w7.workload import DISCOUNT, TAU, TRACE_DECAY, workload_of
+from benchmarks.w7.workload import DISCOUNT, OF_REWARDS, TAU, TRACE_DECAY, workload_of
 
 VARIANTS = ("arguments", "closed_over")
 ZERO, ONE, HALF = np.float32(0), np.float32(1), np.float32(0.5)
@@ -170,7 +170,7 @@ def tidbd(
 
 def build(variant: str, name: str) -> Competitor:
     work = workload_of(name)
-    if work.rule == "swift_td" or (work.rule == "tidbd" and not work.sparse):
+    if work.rule in OF_REWARDS and not (work.rule == "tidbd" and work.sparse):
         raise Skipped("not written")
     n = work.weights
     w, h, v = (np.zeros(n, np.float32) for _ in range(3))

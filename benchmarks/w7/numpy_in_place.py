@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common.protocol import Competitor, Skipped
-from benchmarks.w7.workload import DISCOUNT, TAU, TRACE_DECAY, workload_of
+from benchmarks.w7.workload import DISCOUNT, OF_REWARDS, TAU, TRACE_DECAY, workload_of
 
 VARIANTS = ("in_place",)
 
 
 def build(variant: str, name: str) -> Competitor:
     work = workload_of(name)
-    if work.rule == "swift_td":
+    if work.rule in OF_REWARDS and work.rule != "tidbd":
         raise Skipped("not written")
     rule, n, sparse = work.rule, work.weights, work.sparse
     indices, values = work.inputs_and_one

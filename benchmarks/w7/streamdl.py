@@ -14,6 +14,7 @@ from benchmarks.w7.workload import (
     DISCOUNT,
     FEATURES,
     OF_REWARDS,
+    REPLAYED,
     TAU,
     TRACE_DECAY,
     Linear,
@@ -28,11 +29,14 @@ VARIANTS = ("step", "step_many")
 def learner(w: Linear) -> Any:
     """Weights begin at 0."""
     if w.rule in OF_REWARDS:
-        rule = sdl.rl.TIDBD if w.rule == "tidbd" else sdl.rl.SwiftTD
+        rule: Any = {
+            "td": sdl.rl.TD, "true_online_td": sdl.rl.TrueOnlineTD, "tidbd": sdl.rl.TIDBD,
+            "auto_tidbd": sdl.rl.AutoTIDBD, "swift_td": sdl.rl.SwiftTD,
+        }[w.rule]  # fmt: skip
+        learned = {} if w.rule in ("td", "true_online_td") else {"meta_step_size": w.meta_step_size}
         return rule(
-            FEATURES, step_size=w.step_size, meta_step_size=w.meta_step_size,
-            discount=DISCOUNT, trace_decay=TRACE_DECAY,
-        )  # fmt: skip
+            FEATURES, step_size=w.step_size, discount=DISCOUNT, trace_decay=TRACE_DECAY, **learned
+        )
     optimizer: Any = {
         "sgd": lambda: sdl.optim.SGD(w.step_size),
         "idbd": lambda: sdl.optim.IDBD(w.step_size, w.meta_step_size),
@@ -46,7 +50,7 @@ def build(variant: str, name: str) -> Competitor:
     w = workload_of(name)
     made = learner(w)
     indices, values = w.inputs
-    expected = None if w.rule == "swift_td" else w.expected
+    expected = w.expected if w.rule in REPLAYED else None
     if variant == "step":
         xs = zip(indices, values, strict=True) if w.sparse else iter(values)
         pairs = list(zip(xs, w.targets.tolist(), strict=True))

@@ -12,8 +12,10 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 FEATURES, ACTIVE, BLOCK = 10_000, 100, 128
-RULES = ("sgd", "idbd", "autostep", "tidbd", "swift_td")
-OF_REWARDS = ("tidbd", "swift_td")  # temporal differences: y is the reward that arrives with x
+# Temporal differences: y is the reward that arrives with x.
+OF_REWARDS = ("td", "true_online_td", "tidbd", "auto_tidbd", "swift_td")
+RULES = ("sgd", "idbd", "autostep", *OF_REWARDS)
+REPLAYED = ("sgd", "idbd", "autostep", "td", "tidbd")  # in float64
 DISCOUNT, TRACE_DECAY, TAU = 0.99, 0.95, 1e4
 
 
@@ -87,12 +89,13 @@ class Linear:
             x = np.zeros(self.weights)
             x[indices[i]] = values[i]
             output, y = w @ x, float(self.targets[i])
-            if self.rule == "tidbd":
+            if self.rule in OF_REWARDS:
                 found.append(output)
                 if i:
                     delta = y + DISCOUNT * output - w @ previous
                     z = DISCOUNT * TRACE_DECAY * z + previous
-                    a *= np.exp(self.meta_step_size * delta * previous * h)
+                    if self.rule == "tidbd":
+                        a *= np.exp(self.meta_step_size * delta * previous * h)
                     w += a * delta * z
                     h = h * np.maximum(0, 1 - a * previous * z) + a * delta * z
                 previous = x
