@@ -34,6 +34,7 @@ traffic: Any = importlib.import_module("benchmarks.rules.traffic")
 workloads: Any = importlib.import_module("benchmarks.common.workloads")
 
 SMALL = workloads.Workload("small", (6, 40, 3), "squared_error", 0.003, 400, 16)
+SMALL_WITH_ONE = workloads.Workload("small", (6, 40, 1), "squared_error", 0.003, 400, 16)
 
 
 @pytest.fixture
@@ -48,9 +49,9 @@ def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- traffic ------------------------------------------------------------------------------------
 
 
-def test_every_rule_with_many_outputs_is_measured() -> None:
+def test_every_rule_is_measured() -> None:
     measured = {learners.made_of(SMALL, rule)[0] for rule in traffic.TRAFFIC}
-    fit = [table["name"] for table in _core.optimizers() if not table["one_output"]]
+    fit = [table["name"] for table in _core.optimizers()]
     methods = [table["name"] for table in _core.methods() if not table["of_edges"]]
     assert measured == {*fit, *methods}  # those that move edges have a scenario of their own
 
@@ -76,9 +77,22 @@ def test_bytes_follow_from_the_passes(rule: str, active: int, everywhere: int) -
 def test_arrays_of_the_traffic_are_those_of_the_state() -> None:
     """One letter for the weights, and one for each field as large as they are."""
     for rule, found in traffic.TRAFFIC.items():
-        state = learners.learner(SMALL, rule).state
+        state = learners.learner(SMALL_WITH_ONE if found.one_output else SMALL, rule).state
         weights = [name for name in state if name.startswith("0.weight")]
         assert len(found.arrays) == len(weights), (rule, weights)
+
+
+@pytest.mark.parametrize(
+    ("rule", "on"),
+    [("adam", ["W4", "W2"]), ("obgd", ["W4o", "W2o"]), ("sgd", ["W4", "W2", "W4o", "W2o"])],
+)
+def test_rules_of_one_output_have_workloads_of_their_own(rule: str, on: list[str]) -> None:
+    for workload in ("W4", "W2", "W4o", "W2o"):
+        if workload in on:
+            assert traffic.offer(rule, workload) is traffic.TRAFFIC[rule]
+        else:
+            with pytest.raises(protocol.NotOffered):
+                traffic.offer(rule, workload)
 
 
 # ---- sweeps -------------------------------------------------------------------------------------
@@ -207,7 +221,7 @@ def _of(found: list[Any], workload: str, rule: str) -> Any:
 
 DETAILS = {
     "streamdl": {
-        "instructions": {"sgd": 1000, "adam": 5000},
+        "instructions": {"W4": {"sgd": 1000, "adam": 5000}},
         "instructions_how": "by hand",
         "made": {"sgd": ("SGD", {"step_size": 0.003}), "adam": ("Adam", {"step_size": 1e-4})},
     },

@@ -11,6 +11,10 @@ class Skipped(Exception):
     """A competitor cannot run here; the message is the reason that the table prints."""
 
 
+class NotOffered(Exception):
+    """A variant has nothing to do with a workload: no row, no reason."""
+
+
 def nothing() -> None:
     """The `finish` of competitors whose calls are done when they return."""
 

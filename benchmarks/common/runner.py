@@ -154,6 +154,8 @@ def _build(scenario: Scenario, worker: Worker, cores: list[int], result: Result)
                     "warm_up": scenario.warm_up_examples,
                 }
             )
+            if "not_offered" in answer:
+                continue
             row = Row(workload, name, variant, deviation=answer.get("deviation"))
             if answer.get("wrong"):
                 row.reason = f"WRONG losses: off by {row.deviation:.1e} of their mean"

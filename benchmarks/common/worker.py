@@ -156,7 +156,7 @@ def answer(module: ModuleType, entries: dict[Any, Entry], request: dict[str, Any
 
 def serve(scenario: str, competitor: str, requests: TextIO, replies: TextIO) -> None:
     """Answer the runner until it closes the pipe; a failure is an answer, too."""
-    from benchmarks.common.protocol import Skipped
+    from benchmarks.common.protocol import NotOffered, Skipped
 
     def reply(content: Any) -> None:
         replies.write(json.dumps(content) + "\n")
@@ -178,6 +178,8 @@ def serve(scenario: str, competitor: str, requests: TextIO, replies: TextIO) -> 
             reply(answer(module, entries, json.loads(line)))
         except ModuleNotFoundError as error:
             reply({"skipped": f"not installed ({error.name})"})
+        except NotOffered:
+            reply({"not_offered": True})
         except Skipped as error:
             reply({"skipped": str(error)})
         except Exception as error:

@@ -16,6 +16,9 @@ from benchmarks.common.protocol import Skipped
 Array = npt.NDArray[np.float32]
 
 
+PIXELS = 784
+
+
 @dataclass(frozen=True)
 class Workload:
     """A dense ReLU network, its loss and a stream of examples drawn from a fixed seed."""
@@ -51,6 +54,9 @@ class Workload:
         """Inputs (count, inputs) and targets: (count,) classes, or (count, outputs) reals."""
         if self.classification:
             return permuted_mnist(self.count)
+        if self.sizes[0] == PIXELS:
+            pixels, digits = permuted_mnist(self.count)
+            return pixels, (digits[:, None] / 10).astype(np.float32)
         return gaussian(self.count, self.sizes[0], self.sizes[-1])
 
 
@@ -73,11 +79,11 @@ def permuted_mnist(count: int) -> tuple[Array, npt.NDArray[np.int64]]:
         raise Skipped(f"no mnist/{images.name} under STREAMDL_DATA")
     with gzip.open(images) as file:
         file.read(16)
-        pixels = np.frombuffer(file.read(784 * count), np.uint8).reshape(count, 784)
+        pixels = np.frombuffer(file.read(PIXELS * count), np.uint8).reshape(count, PIXELS)
     with gzip.open(labels) as file:
         file.read(8)
         classes = np.frombuffer(file.read(count), np.uint8).astype(np.int64)
-    order = np.random.default_rng(0).permutation(784)
+    order = np.random.default_rng(0).permutation(PIXELS)
     return np.ascontiguousarray(pixels[:, order], np.float32) / np.float32(255), classes
 
 
@@ -88,5 +94,8 @@ WORKLOADS = {
         Workload("W1b", (21, 5, 1), "squared_error", 0.003, 4096, 1024),
         Workload("W2", (784, 2000, 2000, 2000, 10), "cross_entropy", 0.003, 4096, 20),
         Workload("W4", (64, 256, 256, 8), "squared_error", 0.003, 4096, 256),
+        # With one output, for rules that follow the gradient of one.
+        Workload("W2o", (784, 2000, 2000, 2000, 1), "squared_error", 0.003, 4096, 20),
+        Workload("W4o", (64, 256, 256, 1), "squared_error", 0.003, 4096, 256),
     )
 }

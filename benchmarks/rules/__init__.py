@@ -6,7 +6,7 @@ from benchmarks.rules.costs import account
 SCENARIO = Scenario(
     name="rules",
     title="every update rule by step_many, as a multiple of plain SGD",
-    workloads=("W4", "W2"),
+    workloads=("W4", "W2", "W4o", "W2o"),
     competitors=("streamdl", "probe", "torch_eager"),
     seconds_per_round=0.12,
     examples_per_round=2000,

@@ -13,7 +13,7 @@ from benchmarks.common.compiled import shared_library
 from benchmarks.common.protocol import Competitor
 from benchmarks.common.streamdl_learner import learner
 from benchmarks.common.workloads import Workload
-from benchmarks.rules.traffic import TRAFFIC, Traffic
+from benchmarks.rules.traffic import TRAFFIC, Traffic, offer
 
 VARIANTS = tuple(TRAFFIC)
 LEARNED = (
@@ -101,7 +101,7 @@ def _library() -> ctypes.CDLL:
 
 
 def build(variant: str, workload: Workload) -> Competitor:
-    traffic, library = TRAFFIC[variant], _library()
+    traffic, library = offer(variant, workload.name), _library()
     rows, floats = layers(workload.sizes, len(traffic.arrays))
     start = library.create(4 * floats)
     if start is None:

@@ -9,13 +9,13 @@ from benchmarks.common.protocol import Competitor, Skipped
 from benchmarks.common.workloads import Workload
 from benchmarks.rules import instructions
 from benchmarks.rules.costs import COUNTED_ON
-from benchmarks.rules.traffic import TRAFFIC
+from benchmarks.rules.traffic import TRAFFIC, offer
 
 VARIANTS = tuple(TRAFFIC)
 LEARNED = 300  # examples before the one that is counted, as in the probe
 
 _made: dict[str, tuple[str, dict[str, Any]]] = {}
-_counts: dict[str, int] = {}
+_counts: dict[str, dict[str, int]] = {}
 _reasons: set[str] = set()
 
 
@@ -32,10 +32,11 @@ def _count(workload: Workload, rule: str) -> int:
 
 
 def build(variant: str, workload: Workload) -> Competitor:
+    noise = offer(variant, workload.name).noise
     _made[variant] = streamdl_learner.made_of(workload, variant)
-    if workload.name == COUNTED_ON and not TRAFFIC[variant].noise:
+    if workload.name in COUNTED_ON and not noise:
         try:
-            _counts[variant] = _count(workload, variant)
+            _counts.setdefault(workload.name, {})[variant] = _count(workload, variant)
         except Skipped as error:
             _reasons.add(str(error))
     return streamdl_learner.many(workload, variant)

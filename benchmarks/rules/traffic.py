@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from benchmarks.common.protocol import NotOffered
+
 FLOAT = 4  # bytes
 
 
@@ -30,6 +32,7 @@ class Traffic:
     arrays: str
     passes: tuple[Pass, ...]
     noise: bool = False  # a normal draw per weight: its arithmetic is listed, and not judged
+    one_output: bool = False  # for the workloads with one
 
     @property
     def all_passes(self) -> tuple[Pass, ...]:
@@ -56,6 +59,28 @@ def _summed(fields: str, noise: bool = False) -> Traffic:
     """`measure` changes the fields and reads w for the deltas below; `apply` changes w."""
     first, second = Pass(fields, reads="w"), Pass("w", reads=fields[0])
     return Traffic("w" + fields, (first, second), noise)
+
+
+def _of_one_output(fields: str) -> Traffic:
+    """`measure` changes the fields and reads w for the deltas below; `apply` changes w by all of them."""
+    passes = (Pass(fields, reads="w"), Pass("w", reads=fields))
+    return Traffic("w" + fields, passes, one_output=True)
+
+
+BASE = "sgd"
+OF_ONE_OUTPUT = ("W4o", "W2o")
+
+
+def offer(rule: str, workload: str) -> Traffic:
+    """A rule's traffic, where a workload is one that the rule is measured on.
+
+    Raises:
+        NotOffered: elsewhere.
+    """
+    traffic = TRAFFIC[rule]
+    if rule != BASE and traffic.one_output != (workload in OF_ONE_OUTPUT):
+        raise NotOffered
+    return traffic
 
 
 # The keys are those of streamdl_learner.RULES.
@@ -96,4 +121,7 @@ TRAFFIC = {
     ),
     "selective_weight_reinit": Traffic("wu", (Pass("w", active_only=True),)),  # between two looks
     "continuous_continual_backprop": _active("w"),  # likewise
+    "obgd": _of_one_output("e"),
+    "adaptive_obgd": _of_one_output("ev"),
+    "intentional": _of_one_output("ev"),
 }
