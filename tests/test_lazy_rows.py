@@ -128,7 +128,7 @@ def test_who_writes_or_reads_columns_finds_them_as_they_are(
 ) -> None:
     def learner(silent_rows: str) -> sdl.Learner:
         method = sdl.plasticity.ContinualBackprop(
-            0.05, maturity=3, utility="contribution", transfer_bias=transfer_bias
+            0.003, maturity=3, utility="contribution", transfer_bias=transfer_bias
         )
         return sdl.Learner(
             NETWORKS["relu"], "squared_error", OPTIMIZERS[optimizer], method, seed=7,
