@@ -64,6 +64,19 @@ void run_vectors(Operation operation, const T* in, T* out, int blocks) {
         out[width] = (T)count;
         break;
       }
+      case gathered: {
+        int32_t index[width];
+        for (int i = 0; i < width; ++i) index[i] = (int32_t)in[3 * width + i] & (kVectorsIn * width - 1);
+        for (int i = 0; i < width; i += Register<T>::width) store(out + i, gather(in, index + i));
+        break;
+      }
+      case added: {  // to four numbers that differ
+        int32_t index[4];
+        for (int i = 0; i < 4; ++i) index[i] = ((int32_t)in[3 * width] + 5 * i) & (width - 1);
+        store(out, c);
+        add_to_four(out, index, in[0], in + width);
+        break;
+      }
       case masks:
         out[0] = (T)to_bits(a < b);
         out[1] = (T)to_bits(a == a);
