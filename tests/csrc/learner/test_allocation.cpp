@@ -230,24 +230,27 @@ void check_all(long long steps) {
           spec.loss = Loss::squared_error;
           spec.layers.back().outputs = 1;
         }
-        std::shared_ptr<const Plan> plan;
-        try {
-          plan = std::make_shared<const Plan>(spec);
-        } catch (const std::invalid_argument&) {  // a pair that is forbidden
-          ++refused;
-          continue;
+        for (const bool lazy : {false, true}) {
+          spec.lazy_rows = lazy;
+          std::shared_ptr<const Plan> plan;
+          try {
+            plan = std::make_shared<const Plan>(spec);
+          } catch (const std::invalid_argument&) {  // a pair that is forbidden
+            refused += !lazy;
+            continue;
+          }
+          LearnerOf<T> learner(plan);
+          if (learners % 2) learner.start_gauges({50, 1, 20});
+          const long long seen = step_many(learner, steps, false, &rejected);
+          allocating += seen != 0;
+          if (seen != 0 && allocating <= 5)  // the first few say enough
+            std::fprintf(stderr, "learner %lld (%s, %zu layers): %lld calls\n", learners, optimizer.name.c_str(),
+                         network.size(), seen);
+          for (size_t h = 0; h < learner.plan().hidden.size(); ++h)
+            regenerated += (long long)learner.replacements((int)h);
+          CHECK(learner.steps() > 0);
+          ++learners;
         }
-        LearnerOf<T> learner(plan);
-        if (learners % 2) learner.start_gauges({50, 1, 20});
-        const long long seen = step_many(learner, steps, false, &rejected);
-        allocating += seen != 0;
-        if (seen != 0 && allocating <= 5)  // the first few say enough
-          std::fprintf(stderr, "learner %lld (%s, %zu layers): %lld calls\n", learners, optimizer.name.c_str(),
-                       network.size(), seen);
-        for (size_t h = 0; h < learner.plan().hidden.size(); ++h)
-          regenerated += (long long)learner.replacements((int)h);
-        CHECK(learner.steps() > 0);
-        ++learners;
       }
   CHECK_EQUAL(allocating, 0);
   CHECK(learners > 1000);
