@@ -43,6 +43,7 @@ NETWORKS: dict[str, sdl.Network] = {
     "single": sdl.MLP(INPUTS, [33], 1),
     "features": sdl.Network(
         [
+            sdl.nn.InputNorm(decay=0.9),
             sdl.nn.Linear(18), sdl.nn.OnlineNorm(), sdl.nn.CReLU(), sdl.nn.Linear(17),
             sdl.nn.OnlineNorm(affine=False), sdl.nn.PReLU(), sdl.nn.Linear(9), sdl.nn.Fourier(),
             sdl.nn.Linear(OUTPUTS),
@@ -84,6 +85,8 @@ OPTIMIZERS: dict[str, sdl.optim.Optimizer] = {
     "nidbd_gradient": sdl.optim.NIDBD(
         0.02, 0.01, normalize="gradient", normalizer_decay=0.9, sensitivity="exact"
     ),
+    "nidbd_deviation": sdl.optim.NIDBD(0.02, 0.02, normalize="deviation", normalizer_decay=0.99),
+    "normalized_idbd": sdl.optim.NormalizedIDBD(step_size=0.1, meta_step_size=0.01),
     "autostep": sdl.optim.Autostep(step_size=0.02, meta_step_size=0.01, tau=100),
     "autostep_bounded": sdl.optim.Autostep(
         step_size=0.1, meta_step_size=0.01, sensitivity="exact", weight_decay=1e-3

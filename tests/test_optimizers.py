@@ -48,3 +48,27 @@ def test_a_docstring_has_the_equation_the_arguments_and_the_source(name: str) ->
     assert text is not None and "w " in text and "Source: " in text and "Cost: " in text
     for argument in (*rule._table["hypers"], *rule._table["options"]):
         assert f"{argument['name']} (" in text, argument["name"]
+
+
+def test_nidbd_cuts_a_step_size_above_1() -> None:
+    optimizer = sdl.optim.NIDBD(
+        0.9, 1.0, normalize="deviation", normalizer_decay=0.0, epsilon=1e-30
+    )
+    made = sdl.Learner(sdl.MLP(1, [], 1, bias=False), "squared_error", optimizer, dtype="float64")
+    made.parameters["0.weight"][...] = 0
+    made.state["0.weight.weight_trace"][...] = 1.0
+    made.step([0.1], 1.0)  # g = -0.1 makes the step size grow
+    assert made.step_sizes["0.weight"][0, 0] == 0.98
+    assert made.parameters["0.weight"][0, 0] == pytest.approx(0.098)  # with the step size as cut
+    # With a decay of 0 the mean is g itself and the deviation 0: q = g / epsilon, and h was 0.
+    assert made.state["0.weight.weight_trace"][0, 0] == pytest.approx(0.098 / 1e-30)
+
+
+def test_normalized_idbd_never_overshoots() -> None:
+    """A long input: one step removes all of the error, and not more."""
+    optimizer = sdl.optim.NormalizedIDBD(0.5, 0.01)
+    made = sdl.Learner(sdl.MLP(20, [], 1, bias=False), "squared_error", optimizer, dtype="float64")
+    x = [10.0] * 20
+    made.step(x, 3.0)
+    assert made.predict(x)[0] == pytest.approx(3.0)
+    assert sum(made.step_sizes["0.weight"][:, 0]) * 100 == pytest.approx(1.0)

@@ -247,7 +247,7 @@ SILENT = {
     ),
     *(
         (name, "step_size") for name in OPTIMIZERS
-        if name.startswith(("idbd", "nidbd", "autostep", "hypergradient"))
+        if name.startswith(("idbd", "nidbd", "normalized", "autostep", "hypergradient"))
     ),
 }  # fmt: skip
 OF_UNITS = (

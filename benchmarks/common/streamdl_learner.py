@@ -85,6 +85,7 @@ RULES: dict[str, tuple[Any, Any]] = {
     "si": (lambda a: sdl.optim.SI(a, strength=1e-4), _none),
     "rwalk": (lambda a: sdl.optim.RWalk(a, strength=1e-3), _none),
     "nidbd": (lambda a: sdl.optim.NIDBD(a, meta_step_size=1e-3), _none),
+    "normalized_idbd": (lambda a: sdl.optim.NormalizedIDBD(a, meta_step_size=1e-3), _none),
     "hare_and_tortoise": (_sgd, lambda: sdl.plasticity.HareAndTortoise(10_000)),
     "normalize_and_project": (_sgd, lambda: sdl.plasticity.NormalizeAndProject()),
     "selective_weight_reinit": (

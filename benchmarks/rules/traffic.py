@@ -90,6 +90,9 @@ TRAFFIC = {
     "si": _one("wmbgc"),
     "rwalk": _one("wmbfr"),
     "nidbd": _one("wahn"),
+    "normalized_idbd": Traffic(
+        "wah", (Pass("a", reads="wh", active_only=True), Pass("wah", active_only=True))
+    ),
     "hare_and_tortoise": Traffic("ws", (Pass("w", active_only=True), Pass("s", reads="w"))),
     "normalize_and_project": Traffic(
         "w", (Pass("w", active_only=True), Pass(reads="w"), Pass("w"), Pass(reads="w"))

@@ -1,4 +1,4 @@
-// Norms: of the units of a layer, and of each unit over the examples of a stream.
+// Norms: of the units of a layer, and of each unit, or input, over the examples of a stream.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -143,11 +143,57 @@ class OnlineNormOp final : public AffineOp<T> {
   T *scale_, *passed_, *steered_;
 };
 
+// The inputs of a network by their statistics so far, this example among them. Nothing learns below: no delta passes.
+template <class T>
+class InputNormOp final : public Operation<T> {
+ public:
+  using Operation<T>::Operation;
+
+  bool forward(const T* in, T* out, const Pass&) override {
+    const T epsilon = (T)this->op_.spec.epsilon;
+    const int n = this->op_.in.size();
+    bool finite = true;
+    for (int k = 0; k < n; ++k) {
+      const Statistics now = with(in[k], k);
+      out[k] = (in[k] - now.mean) / std::sqrt(now.variance + epsilon);
+      finite &= now.variance <= std::numeric_limits<T>::max();
+    }
+    return finite && this->kernels_.all_finite(out, padded<T>(n));
+  }
+  void back(const T*, const T*, T*, T*, bool) override {}
+  void learned(const T* in) override {
+    for (int k = 0; k < this->op_.in.size(); ++k) {
+      const Statistics now = with(in[k], k);
+      state(kMean)[k] = now.mean;
+      state(kVariance)[k] = now.variance;
+      state(kCount)[k] += T(1);
+    }
+  }
+  double stretch(double delta, double*) const override { return delta; }
+  bool constant() const override { return true; }
+
+ private:
+  enum { kMean, kVariance, kCount };  // in the order of plan.cpp
+  struct Statistics {
+    T mean, variance;
+  };
+
+  T* state(int which) const { return this->state_.template at<T>(this->op_.states[which].offset); }
+  // Those of input k with x among the examples: plain means at first, decaying ones from 1 / (1 - decay) examples on.
+  Statistics with(T x, int k) const {
+    const T rate = std::max(T(1 - this->op_.spec.decay), T(1) / (state(kCount)[k] + T(1)));
+    const T mean = state(kMean)[k], distance = x - mean;
+    const T variance = (T(1) - rate) * (state(kVariance)[k] + rate * (distance * distance));
+    return {mean + rate * distance, variance};
+  }
+};
+
 }  // namespace
 
 template <class T>
 std::unique_ptr<Operation<T>> make_norm(const UnitOp& op, const Kernels<T>& kernels, const Block& state) {
   if (op.spec.kind == LayerSpec::Kind::layer_norm) return std::make_unique<LayerNormOp<T>>(op, kernels, state);
+  if (op.spec.kind == LayerSpec::Kind::input_norm) return std::make_unique<InputNormOp<T>>(op, kernels, state);
   return std::make_unique<OnlineNormOp<T>>(op, kernels, state);
 }
 

@@ -72,6 +72,23 @@ class Autostep(Optimizer):
             self.fields[name]["a"] /= np.maximum(1.0, sums)
 
 
+class NormalizedIDBD(Autostep):
+    """beta -= theta g h, a = exp(beta); a /= M as in Autostep; w -= a g; h = h (1 - a d) - a g."""
+
+    def __init__(
+        self,
+        step_size: float,
+        meta_step_size: float,
+        sensitivity: str = "diagonal",
+        **decays: float,
+    ) -> None:
+        super().__init__(step_size, meta_step_size, sensitivity=sensitivity, **decays)
+
+    def _adapt(self, name: str, g: Array, d: Array) -> None:
+        a, h = self.fields[name]["a"], self.fields[name]["h"]
+        a *= np.exp(-self.meta_step_size * g * h)
+
+
 class HypergradientDescent(Optimizer):
     """a += theta * sum over all weights of g u, with the direction u of the step before;
     then u = momentum u + g (base "sgd") or m-hat / (sqrt(v-hat) + epsilon) (base "adam");
