@@ -87,6 +87,7 @@ OPTIMIZERS: dict[str, sdl.optim.Optimizer] = {
     ),
     "nidbd_deviation": sdl.optim.NIDBD(0.02, 0.02, normalize="deviation", normalizer_decay=0.99),
     "normalized_idbd": sdl.optim.NormalizedIDBD(step_size=0.1, meta_step_size=0.01),
+    "sig_idbd": sdl.optim.SigIDBD(meta_step_size=0.01, rate_meta_step_size=0.05, epsilon=1e-2),
     "autostep": sdl.optim.Autostep(step_size=0.02, meta_step_size=0.01, tau=100),
     "autostep_bounded": sdl.optim.Autostep(
         step_size=0.1, meta_step_size=0.01, sensitivity="exact", weight_decay=1e-3
@@ -120,7 +121,7 @@ OPTIMIZERS: dict[str, sdl.optim.Optimizer] = {
     "rwalk": sdl.optim.RWalk(step_size=0.01, strength=0.1, average_decay=0.99),
 }
 OF_WEIGHTS = ("images", "features", "sparse")  # methods that regenerate units refuse these networks
-OF_ONE_OUTPUT = ("obgd", "adaptive_obgd", "intentional")
+OF_ONE_OUTPUT = ("obgd", "adaptive_obgd", "intentional", "sig_idbd")
 
 
 def _cbp(utility: str, **others: Any) -> sdl.plasticity.ContinualBackprop:
@@ -212,7 +213,7 @@ class Case:
     def takes_minibatches(self) -> bool:
         by_example = ("imprinting", "rigl", "edge_utility")
         one_by_one = self.network == "features" or self.plasticity in by_example
-        return self.optimizer not in OF_ONE_OUTPUT and not one_by_one
+        return self.optimizer not in OF_ONE_OUTPUT[:3] and not one_by_one
 
     @property
     def draws(self) -> bool:

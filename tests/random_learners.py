@@ -20,9 +20,9 @@ ACTIVATIONS = list(reference.network.ACTIVATIONS)
 OPTIMIZERS = [
     "SGD", "momentum", "Adam", "AdamW", "RMSprop", "IDBD", "NIDBD", "Autostep", "HypergradientDescent",
     "MetaOptimize", "ObGD", "AdaptiveObGD", "Intentional", "UPGD",
-    "EWC", "MAS", "SI", "RWalk", "NormalizedIDBD",
+    "EWC", "MAS", "SI", "RWalk", "NormalizedIDBD", "SigIDBD",
 ]  # fmt: skip
-OF_ONE_OUTPUT = ("ObGD", "AdaptiveObGD", "Intentional")  # with squared error
+OF_ONE_OUTPUT = ("ObGD", "AdaptiveObGD", "Intentional", "SigIDBD")  # with squared error
 UTILITIES = [
     "contribution", "weight", "adaptation",
     "zero_contribution", "adaptable_contribution", "feature_by_input",
@@ -131,6 +131,10 @@ def _draw_optimizer(kind: str, random: np.random.Generator) -> dict[str, Any]:
         theta["epsilon"] = float(10 ** random.uniform(-4, -2))
         if theta["normalize"] == "deviation" and random.integers(2):
             theta["meta_step_size"], step_size = 0.1, 0.3  # often cut
+    if kind == "SigIDBD":
+        theta["rate"] = float(random.uniform(0.02, 0.3))
+        theta["rate_meta_step_size"] = float(10 ** random.uniform(-3, -1))
+        theta["epsilon"] = float(10 ** random.uniform(-3, 0))
     if kind == "NormalizedIDBD":
         step_size *= float(random.choice([1.0, 10.0]))
     if kind == "Autostep":

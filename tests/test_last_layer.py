@@ -20,7 +20,14 @@ from conformance.vectors import Report, arguments, relative_error
 from descriptions import network_of
 from last_layers import TABLE, Case, live, spiky
 from numpy.typing import NDArray
-from random_learners import MOVED, OF_ONE_OUTPUT, OPTIMIZERS, _draw_optimizer, _small_steps
+from random_learners import (
+    MOVED,
+    OF_ONE_OUTPUT,
+    OPTIMIZERS,
+    REDRAWS,
+    _draw_optimizer,
+    _small_steps,
+)
 from reference.last_layer import LastLayer as Reference
 from test_linear_td import DRAWN
 from test_same_bits import SETS, python
@@ -133,12 +140,12 @@ def is_well_conditioned(truth: Reference, examples: Examples) -> bool:
 @pytest.mark.parametrize("seed", range(100))
 @pytest.mark.parametrize("head", DRAWN)
 def test_agrees_with_the_reference(head: str, seed: int) -> None:
-    for attempt in range(10):
+    for attempt in range(REDRAWS):
         words, layer, truth, examples, sparse = draw(head, seed, attempt)
         if is_well_conditioned(truth, examples):
             break
     else:
-        raise AssertionError(f"no well-conditioned configuration in 10 draws: {words}")
+        raise AssertionError(f"no well-conditioned configuration in {REDRAWS} draws: {words}")
     report = Report(words)
     report.compare("predictions", run(layer, examples, sparse), run(truth, examples), 1e-9)
     report.compare("head", layer.parameters["head.0.weight"][:, 0], truth.head.weight, 1e-9)

@@ -73,7 +73,7 @@ nb::list rules() {
     }
     nb::dict d = describe_as<Rule>(hypers);
     d["uses_sensitivity"] = Rule::uses_sensitivity;
-    d["one_output"] = Rule::descends_output;
+    d["one_output"] = Rule::one_output || Rule::descends_output;
     d["fields"] = fields[name];
     d["shared"] = shared[name];
     list.append(d);

@@ -78,6 +78,7 @@ bool choose(Plan& plan, int index) {
   r.uses_output_slope = Rule::uses_output_slope;
   r.uses_noise = Rule::uses_noise;
   r.descends_output = Rule::descends_output;
+  r.one_output = Rule::one_output || Rule::descends_output;
   r.unit_moves_silent = Rule::unit_moves_silent;
   r.serves = &Rule::serves;
   plan.rule = r;
@@ -247,8 +248,8 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
 
   lay_out_layers();
   if (dense.empty()) refuse("network: expected at least one Linear layer");
-  if (rule.descends_output && (spec.loss != Loss::squared_error || boundaries.back().sent != 1))
-    refuse("optimizer: " + std::string(rule.name) + " follows the gradient of one output: it needs one output and " +
+  if (rule.one_output && (spec.loss != Loss::squared_error || boundaries.back().sent != 1))
+    refuse("optimizer: " + std::string(rule.name) + " is about the error of one output: it needs one output and " +
            "loss=\"squared_error\", got " + std::to_string(boundaries.back().sent) + " outputs" +
            (spec.loss != Loss::squared_error ? " and another loss" : ""));
   for (size_t b = 0; b < boundaries.size(); ++b) {

@@ -13,6 +13,7 @@ from reference.learned_step_sizes import (
     HypergradientDescent,
     MetaOptimize,
     NormalizedIDBD,
+    SigIDBD,
 )
 from reference.learner import Learner
 from reference.linear_td import TD, TIDBD, AutoTIDBD, LinearPredictor, SwiftTD, TrueOnlineTD
@@ -42,6 +43,7 @@ __all__ = [
     "MLP",
     "NIDBD",
     "NormalizedIDBD",
+    "SigIDBD",
     "SET",
     "SGD",
     "SI",
