@@ -20,7 +20,9 @@ import curves  # noqa: E402  (our neighbours, wherever this is called from)
 import pages  # noqa: E402
 import streamdl as sdl  # noqa: E402
 
-COPIED = ("conf.py", "static", "index.md", "start.md", "checkpoints.md", "promises.md")
+COPIED = (
+    "conf.py", "static", "index.md", "start.md", "checkpoints.md", "promises.md", "last_layer.md",
+)  # fmt: skip
 
 
 def write(folder: Path, effort: curves.Effort, costs: Path | None = None) -> None:

@@ -27,6 +27,7 @@ class Kind:
     module: str
     heading: str
     about: str
+    beside: tuple[tuple[str, str, str], ...] = ()  # pages that no table makes: name, file, title
 
 
 KINDS = (
@@ -37,7 +38,13 @@ KINDS = (
         "How one weight and its fields change with every example.",
     ),
     Kind("method", "plasticity", "Plasticity", "What keeps a network able to learn."),
-    Kind("td", "rl", "Linear prediction", "Temporal differences, linear in the features."),
+    Kind(
+        "td",
+        "rl",
+        "Linear prediction",
+        "Temporal differences, linear in the features.",
+        (("LastLayer", "last_layer", "Any of these above a network that learns its features."),),
+    ),
 )
 
 
@@ -229,7 +236,9 @@ def index(kind: Kind) -> str:
         (f"[{t['name']}](rules/{t['name']}.md)", equations.greek(t["title"]), t["source"])
         for t in found
     ]
-    names = "\n".join(f"rules/{table['name']}" for table in found)
+    rows += [(f"[{name}]({file}.md)", title, "") for name, file, title in kind.beside]
+    files = [f"rules/{table['name']}" for table in found] + [file for _, file, _ in kind.beside]
+    names = "\n".join(files)
     tree = f"```{{toctree}}\n:hidden:\n\n{names}\n```"
     grid = _grid((f"`sdl.{kind.module}`", "", "source"), rows)
     return f"# {kind.heading}\n\n{kind.about}\n\n{grid}\n\n{tree}\n"

@@ -43,7 +43,8 @@ def required(table: Table) -> dict[str, float]:
 
 def beside(table: Table) -> dict[str, float]:
     """What else a curve sets: supervised examples do not follow each other, so that traces would only disturb."""
-    return {"trace_decay": 0.0} if table.get("one_output") else {}
+    traces = any(row["name"] == "trace_decay" for row in table["hypers"])
+    return {"trace_decay": 0.0} if traces and table.get("one_output") else {}
 
 
 def grid(table: Table) -> dict[str, tuple[float, ...]]:

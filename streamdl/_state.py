@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -51,19 +52,35 @@ class Hyperparameters(Mapping[str, float]):
         return len(self._owner._hyper())
 
 
-def restore(cls: Any, base: Any, checkpoint: Any) -> Any:
-    """Build a `cls`, derived from the engine's `base`, from a checkpoint; ValueError where that cannot be."""
+@contextmanager
+def damage_is_told() -> Iterator[None]:
+    """What a hostile description can lead to becomes a ValueError."""
     _core.instruction_set()  # a wrong STREAMDL_ISA is not the file's fault
     try:
-        text = checkpoint.metadata["streamdl.spec"]
-        if len(text) > 2**20:
-            raise ValueError("checkpoint: its description is longer than 1 MiB")
-        spec = json.loads(text)
-        restored = cls.__new__(cls)
-        restored._spec = spec
-        base.__init__(restored, spec, checkpoint)
+        yield
     except (
         KeyError, TypeError, OverflowError, RecursionError, RuntimeError, MemoryError
     ) as error:  # fmt: skip
         raise ValueError(f"checkpoint: its description is damaged ({error})") from None
-    return restored
+
+
+def description(checkpoint: Any) -> Any:
+    """What a checkpoint says of whom it holds."""
+    text = checkpoint.metadata["streamdl.spec"]
+    if len(text) > 2**20:
+        raise ValueError("checkpoint: its description is longer than 1 MiB")
+    return json.loads(text)
+
+
+def rebuilt(cls: Any, base: Any, spec: Any, checkpoint: Any) -> Any:
+    """A `cls`, derived from the engine's `base`, as described, with the arrays of a checkpoint."""
+    made = cls.__new__(cls)
+    made._spec = spec
+    base.__init__(made, spec, checkpoint)
+    return made
+
+
+def restore(cls: Any, base: Any, checkpoint: Any) -> Any:
+    """The `cls` that a checkpoint holds; ValueError where it holds none."""
+    with damage_is_told():
+        return rebuilt(cls, base, description(checkpoint), checkpoint)

@@ -356,6 +356,39 @@ class OnlineNorm(Layer):
 
 
 @dataclass(frozen=True)
+class InputNorm(Layer):
+    """y = (x - mean) / sqrt(variance + epsilon), by each input's statistics so far, x among them.
+
+    With t examples, x the last: r = max(1 - decay, 1 / t);  variance = (1 - r)(variance + r (x -
+    mean)^2);  mean += r (x - mean);  then y. Plain means at first, decaying ones from 1 / (1 - decay)
+    examples on; decay=1: plain ones for ever. |y| is at most sqrt(1 / r - 1), so that an input that
+    was always 0 does no harm when it comes. The first layer of a network; what it keeps moves with
+    `step`, not with `predict`, which counts its x in and forgets it. mean, variance and count are in
+    `learner.state`; refuses `step_minibatch`. decay: 0 to 1. epsilon: above 0. O(inputs).
+    `OnlineNorm(affine=False)` in this place goes by the examples before, from mean 0 and variance 1.
+    Source: Welford, 1962; the normaliser of streaming agents (Elsayed et al., 2024) with biased
+    variance and a decay. Javed's robust adaptive linear learners put one before IDBD, of which we
+    know no more: this is our reading.
+    """
+
+    decay: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.decay <= 1:
+            raise ValueError(f"InputNorm.decay: expected 0 to 1, got {self.decay!r}")
+        if not 0 < self.epsilon <= 1e30:
+            raise ValueError(f"InputNorm.epsilon: expected above 0, got {self.epsilon!r}")
+
+    def _spec(self) -> dict[str, Any]:
+        return {
+            "kind": "input_norm",
+            "decay": float(self.decay),
+            "epsilon": float(self.epsilon),
+        }
+
+
+@dataclass(frozen=True)
 class Dropout(Layer):
     """0 with probability `rate`, else h / (1 - rate); the identity in predictions."""
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import itertools
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ NETWORKS: dict[str, sdl.Network] = {
     "single": sdl.MLP(INPUTS, [33], 1),
     "features": sdl.Network(
         [
+            sdl.nn.InputNorm(decay=0.9),
             sdl.nn.Linear(18), sdl.nn.OnlineNorm(), sdl.nn.CReLU(), sdl.nn.Linear(17),
             sdl.nn.OnlineNorm(affine=False), sdl.nn.PReLU(), sdl.nn.Linear(8), sdl.nn.AdaLin("silu", 0.1), sdl.nn.Linear(9), sdl.nn.Fourier(),
             sdl.nn.Linear(OUTPUTS),
@@ -84,6 +85,9 @@ OPTIMIZERS: dict[str, sdl.optim.Optimizer] = {
     "nidbd_gradient": sdl.optim.NIDBD(
         0.02, 0.01, normalize="gradient", normalizer_decay=0.9, sensitivity="exact"
     ),
+    "nidbd_deviation": sdl.optim.NIDBD(0.02, 0.02, normalize="deviation", normalizer_decay=0.99),
+    "normalized_idbd": sdl.optim.NormalizedIDBD(step_size=0.05, meta_step_size=0.01),
+    "sig_idbd": sdl.optim.SigIDBD(meta_step_size=0.01, rate_meta_step_size=0.05, epsilon=1e-2),
     "autostep": sdl.optim.Autostep(step_size=0.02, meta_step_size=0.01, tau=100),
     "autostep_bounded": sdl.optim.Autostep(
         step_size=0.1, meta_step_size=0.01, sensitivity="exact", weight_decay=1e-3
@@ -117,7 +121,7 @@ OPTIMIZERS: dict[str, sdl.optim.Optimizer] = {
     "rwalk": sdl.optim.RWalk(step_size=0.01, strength=0.1, average_decay=0.99),
 }
 OF_WEIGHTS = ("images", "features", "sparse")  # methods that regenerate units refuse these networks
-OF_ONE_OUTPUT = ("obgd", "adaptive_obgd", "intentional")
+OF_ONE_OUTPUT = ("obgd", "adaptive_obgd", "intentional", "sig_idbd")
 
 
 def _cbp(utility: str, **others: Any) -> sdl.plasticity.ContinualBackprop:
@@ -174,7 +178,8 @@ OF_EDGES = ("set", "rigl", "edge_utility")  # they need sparse layers
 # Whose silent rows can wait for their updates.
 WAITING = (
     "sgd", "sgd_decay", "momentum", "nesterov", "rmsprop", "rmsprop_decay",
-    "idbd", "idbd_exact", "nidbd", "nidbd_gradient", "hypergradient_per_weight",
+    "idbd", "idbd_exact", "nidbd", "nidbd_gradient", "nidbd_deviation",
+    "hypergradient_per_weight",
 )  # fmt: skip
 WAITED_FOR = (
     "none", "l2_init", "clipping", "clipping_and_contribution", "contribution", "redo",
@@ -221,7 +226,7 @@ class Case:
     def takes_minibatches(self) -> bool:
         by_example = ("imprinting", "rigl", "edge_utility")
         one_by_one = self.network == "features" or self.plasticity in by_example
-        return self.optimizer not in OF_ONE_OUTPUT and not one_by_one
+        return self.optimizer not in OF_ONE_OUTPUT[:3] and not one_by_one
 
     @property
     def draws(self) -> bool:
@@ -237,7 +242,7 @@ class Case:
         return regenerates or noisy or self.network in ("norms_and_dropout", "norm_first")
 
 
-def _table() -> Iterator[Case]:
+def _table(optimizers: Sequence[str]) -> Iterator[Case]:
     # Every optimizer with every plasticity method; the rest takes its turn.
     of_units = [name for name in NETWORKS if name not in OF_WEIGHTS]
     networks, losses = itertools.cycle(of_units), itertools.cycle(LOSSES)
@@ -262,7 +267,7 @@ def _table() -> Iterator[Case]:
         ]
     )
     for plasticity in PLASTICITY:
-        for optimizer in OPTIMIZERS:
+        for optimizer in optimizers:
             if plasticity in OF_EDGES:
                 if optimizer not in OF_ONE_OUTPUT:
                     yield case("sparse", optimizer, plasticity, next(dtypes))
@@ -272,7 +277,7 @@ def _table() -> Iterator[Case]:
             yield case(next(networks), optimizer, plasticity, next(dtypes))
         next(networks)
     # Every optimizer with every network.
-    for network, optimizer in itertools.product(NETWORKS, OPTIMIZERS):
+    for network, optimizer in itertools.product(NETWORKS, optimizers):
         method = "contribution" if network in ("relu", "norm_first") else "adaptable_contribution"
         if network in OF_WEIGHTS:
             method = next(of_weights)
@@ -281,15 +286,24 @@ def _table() -> Iterator[Case]:
             if optimizer in OF_ONE_OUTPUT:
                 continue
         yield case(network, optimizer, method, next(dtypes))
-    # Those whose silent rows can wait.
-    with_rows = [name for name in of_units if name not in ("linear", "single")]
+
+
+def _waiting() -> Iterator[Case]:
+    """Those whose silent rows can wait, with every method that lets them."""
+    with_rows = [name for name in NETWORKS if name not in (*OF_WEIGHTS, "linear", "single")]
+    dtypes, losses = itertools.cycle(["float32", "float64", "float32"]), itertools.cycle(LOSSES)
     for i, (plasticity, optimizer) in enumerate(itertools.product(WAITED_FOR, WAITING)):
         network = with_rows[(i + i // len(WAITING)) % len(with_rows)]
-        waiting = case(network, optimizer, plasticity, next(dtypes))
-        yield replace(waiting, silent_rows="lazy")
+        yield Case(network, optimizer, plasticity, next(losses), next(dtypes), "lazy")
 
 
-TABLE = list(dict.fromkeys(_table()))
+# Those that came later take turns by themselves: the others' learners stay what they were.
+LATER = ("nidbd_deviation", "normalized_idbd", "sig_idbd")
+TABLE = list(
+    dict.fromkeys(
+        [*_table([name for name in OPTIMIZERS if name not in LATER]), *_table(LATER), *_waiting()]
+    )
+)
 
 
 def print_hashes(steps: int, every: int = 1) -> None:

@@ -20,9 +20,9 @@ ACTIVATIONS = list(reference.network.ACTIVATIONS)
 OPTIMIZERS = [
     "SGD", "momentum", "Adam", "AdamW", "RMSprop", "IDBD", "NIDBD", "Autostep", "HypergradientDescent",
     "MetaOptimize", "ObGD", "AdaptiveObGD", "Intentional", "UPGD",
-    "EWC", "MAS", "SI", "RWalk",
+    "EWC", "MAS", "SI", "RWalk", "NormalizedIDBD", "SigIDBD",
 ]  # fmt: skip
-OF_ONE_OUTPUT = ("ObGD", "AdaptiveObGD", "Intentional")  # with squared error
+OF_ONE_OUTPUT = ("ObGD", "AdaptiveObGD", "Intentional", "SigIDBD")  # with squared error
 UTILITIES = [
     "contribution", "weight", "adaptation",
     "zero_contribution", "adaptable_contribution", "feature_by_input",
@@ -125,9 +125,17 @@ def _draw_optimizer(kind: str, random: np.random.Generator) -> dict[str, Any]:
     sensitivity = str(random.choice(["diagonal", "exact"]))
     theta = {"meta_step_size": float(random.uniform(0.001, 0.02)), "sensitivity": sensitivity}
     if kind == "NIDBD":
-        theta["normalize"] = str(random.choice(["meta_gradient", "gradient"]))
+        theta["normalize"] = str(random.choice(["meta_gradient", "gradient", "deviation"]))
         theta["normalizer_decay"] = float(random.choice([0.9, 0.99, 0.9995]))
         theta["epsilon"] = float(10 ** random.uniform(-4, -2))
+        if theta["normalize"] == "deviation" and random.integers(2):
+            theta["meta_step_size"], step_size = 0.1, 0.3  # often cut
+    if kind == "SigIDBD":
+        theta["rate"] = float(random.uniform(0.02, 0.3))
+        theta["rate_meta_step_size"] = float(10 ** random.uniform(-3, -1))
+        theta["epsilon"] = float(10 ** random.uniform(-3, 0))
+    if kind == "NormalizedIDBD":
+        step_size *= float(random.choice([1.0, 10.0]))
     if kind == "Autostep":
         # the upper end makes a unit's step sizes overshoot
         theta["tau"] = float(10 ** random.uniform(1.5, 4))

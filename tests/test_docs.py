@@ -96,7 +96,7 @@ def test_the_program_of_a_page_runs(name: str, source: Path) -> None:
     assert scope["learner"].steps >= 400
 
 
-@pytest.mark.parametrize("name", ["index", "start", "checkpoints"])
+@pytest.mark.parametrize("name", ["index", "start", "checkpoints", "last_layer"])
 def test_the_programs_of_a_guide_run_in_order(
     name: str, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

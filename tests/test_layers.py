@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import reference
 import streamdl as sdl
+from conformance.vectors import Report
+from descriptions import network_of
 
 nn = sdl.nn
 IMAGE = (2, 6, 5)
@@ -26,6 +29,8 @@ def build(layers: list[Any], inputs: Any = IMAGE, **arguments: Any) -> sdl.Learn
         ([nn.Conv2d(3, 3), nn.Flatten(), nn.Linear(1)], 30, r"Conv2d.*channels.*\(30\)"),
         ([nn.Conv2d(3, 6), nn.Flatten(), nn.Linear(1)], IMAGE, r"windows of 6.*\(2, 6, 5\)"),
         ([nn.MaxPool2d(7), nn.Flatten(), nn.Linear(1)], IMAGE, r"MaxPool2d.*windows of 7"),
+        ([nn.Linear(4), nn.InputNorm(), nn.Linear(1)], 9, "InputNorm.*first layer"),
+        ([nn.OnlineNorm(), nn.InputNorm(), nn.Linear(1)], 9, "InputNorm.*first layer"),
         ([nn.Linear(4), nn.Conv2d(3, 1), nn.Flatten(), nn.Linear(1)], 9, r"Conv2d.*\(4\)"),
     ],
 )
@@ -48,6 +53,8 @@ def test_shapes_that_do_not_fit_are_refused(layers: Any, inputs: Any, message: s
         (lambda: nn.AdaLin("tanh", float("inf")), "AdaLin.start.*inf"),
         (lambda: nn.OnlineNorm(decay=1.0), "OnlineNorm.decay.*below 1.*1.0"),
         (lambda: nn.OnlineNorm(control_decay=-0.1), "OnlineNorm.control_decay.*-0.1"),
+        (lambda: nn.InputNorm(decay=1.1), "InputNorm.decay.*0 to 1.*1.1"),
+        (lambda: nn.InputNorm(epsilon=0), "InputNorm.epsilon.*above 0.*0"),
     ],
 )
 def test_arguments_out_of_range_are_refused(make: Any, message: str) -> None:
@@ -103,6 +110,78 @@ def test_a_prediction_moves_no_statistics() -> None:
     assert learner.state_hash() == before
     learner.step(np.ones(3), 1.0)
     assert np.allclose(learner.state["units.0.0.mean"], 0.001)
+
+
+def test_input_norm_refuses_minibatches_and_counts_what_it_predicts_only_there() -> None:
+    build([nn.InputNorm(), nn.Linear(1)], IMAGE).step(np.ones(IMAGE), 0.0)  # an image, as it lies
+    learner = build([nn.InputNorm(decay=0.5), nn.Linear(1)], 3)
+    before = learner.state_hash()
+    with pytest.raises(ValueError, match="step_minibatch.*InputNorm"):
+        learner.step_minibatch(np.zeros((2, 3)), np.zeros((2, 1)))
+    learner.predict(np.ones(3))
+    assert learner.state_hash() == before
+    for x in (1.0, 3.0, 5.0):
+        expected = learner.predict(np.full(3, x))
+        learner.step(np.full(3, x), 1.0)
+        assert np.array_equal(learner.output, expected)
+    assert np.allclose(learner.state["units.0.0.mean"], 3.5)  # (1 + 3) / 2, then half of the way
+    assert np.allclose(learner.state["units.0.0.count"], 3)
+
+
+def test_input_norm_bears_an_input_that_was_always_0() -> None:
+    """Where statistics of the examples before would make of it as much as epsilon lets them."""
+    learner = build([nn.InputNorm(decay=0.99), nn.Linear(1, bias=False, init="default")], 2)
+    for _ in range(3000):
+        learner.step(np.zeros(2), 0.0)
+    w = np.array(learner.parameters["0.weight"][:, 0])
+    assert abs(learner.predict(np.array([1.0, 0.0]))[0]) <= 10.0 * abs(w[0])
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_input_norm_agrees_with_the_reference(seed: int) -> None:
+    random = np.random.default_rng([3, seed])
+    image = bool(random.uniform() < 0.2)
+    inputs = [2, 5, 4] if image else [int(random.integers(1, 40))]
+    decay = float(random.choice([0.0, 0.5, 0.9, 0.999, 1.0]))
+    layers: list[Any] = [["InputNorm", decay, float(10 ** random.uniform(-6, -2))]]
+    layers += [["Conv2d", 3, 2]] * int(image and random.integers(2)) + [["Flatten"]] * int(image)
+    layers += [["LayerNorm"]] * int(
+        layers[-1][0] == "InputNorm" and not image and random.integers(2)
+    )
+    layers += [["Linear", 7], ["Tanh"]] * int(random.integers(2)) + [["Linear", 2]]
+    described = {"kind": "network", "inputs": inputs if image else inputs[0], "layers": layers}
+    optimizer = [
+        (sdl.optim.SGD(0.01), reference.SGD(0.01)),
+        (sdl.optim.NormalizedIDBD(0.01, 0.01), reference.NormalizedIDBD(0.01, 0.01)),
+        (
+            sdl.optim.NIDBD(0.01, 0.01, normalize="deviation"),
+            reference.NIDBD(0.01, 0.01, normalize="deviation"),
+        ),
+    ][seed % 3]
+    learner = sdl.Learner(
+        network_of(described), "squared_error", optimizer[0], seed=seed, dtype="float64"
+    )
+    truth = reference.Learner(reference.network_of(described), "squared_error", optimizer[1])
+    for name, w in truth.parameters.items():
+        w[...] = learner.parameters[name]
+    scale, shift = 10 ** random.uniform(-2, 2, size=inputs), random.normal(size=inputs)
+    report = Report(str(described))
+    for i in range(60):
+        x = (random.normal(size=inputs) + shift) * scale * (random.uniform(size=inputs) < 0.7)
+        y = random.normal(size=2)
+        flat = x.reshape(-1)
+        at = np.flatnonzero(flat)
+        report.compare(
+            f"loss {i}", learner.step((at, flat[at]) if i % 2 else x, y), truth.step(x, y), 1e-9
+        )
+    for name, w in truth.parameters.items():
+        report.compare(name, learner.parameters[name], w, 1e-9)
+    norm: Any = truth.network.layers[0]
+    for name in ("mean", "variance"):
+        report.compare(
+            name, np.ravel(learner.state[f"units.0.0.{name}"]), np.ravel(getattr(norm, name)), 1e-9
+        )
+    report.check()
 
 
 def test_parameters_have_the_shapes_of_the_glossary() -> None:

@@ -234,7 +234,7 @@ def test_a_write_and_a_rejected_example_leave_what_was_written(case: Case) -> No
 # (optimizer, name): read only under another setting of the same rule, or only where a weight starts.
 SILENT = {
     ("sgd", "nesterov"), ("sgd_decay", "nesterov"), ("upgd_local_adaptive", "corrected_max"),
-    ("upgd_local_adaptive", "protecting"), ("adaptive_obgd", "step_size"), ("meta_scalar", "discount"),
+    ("upgd_local_adaptive", "protecting"), ("adaptive_obgd", "step_size"), ("sig_idbd", "rate"), ("meta_scalar", "discount"),
     *itertools.product(["upgd"], ["beta1", "beta2", "epsilon"]),
     *itertools.product(
         ["hypergradient", "hypergradient_per_weight"], ["beta1", "beta2", "epsilon"]
@@ -247,7 +247,7 @@ SILENT = {
     ),
     *(
         (name, "step_size") for name in OPTIMIZERS
-        if name.startswith(("idbd", "nidbd", "autostep", "hypergradient"))
+        if name.startswith(("idbd", "nidbd", "normalized", "sig_idbd", "autostep", "hypergradient"))
     ),
 }  # fmt: skip
 OF_UNITS = (

@@ -23,7 +23,7 @@ def test_the_stub_names_everything_that_the_module_has() -> None:
     for name in dir(_core):
         if not name.startswith("__"):
             assert f"def {name}(" in text or f"class {name}" in text, name
-    for name in {**vars(_core.Learner), **vars(_core.LinearTD)}:
+    for name in {**vars(_core.Learner), **vars(_core.LinearTD), **vars(_core.LastLayer)}:
         if not name.startswith("__"):
             assert f"def {name}(" in text, name
 

@@ -88,6 +88,8 @@ RULES: dict[str, tuple[Any, Any]] = {
     "obgd": (lambda a: sdl.optim.ObGD(), _none),
     "adaptive_obgd": (lambda a: sdl.optim.AdaptiveObGD(), _none),
     "intentional": (lambda a: sdl.optim.Intentional(), _none),
+    "normalized_idbd": (lambda a: sdl.optim.NormalizedIDBD(a, meta_step_size=1e-3), _none),
+    "sig_idbd": (lambda a: sdl.optim.SigIDBD(meta_step_size=1e-3), _none),
     "hare_and_tortoise": (_sgd, lambda: sdl.plasticity.HareAndTortoise(10_000)),
     "normalize_and_project": (_sgd, lambda: sdl.plasticity.NormalizeAndProject()),
     "selective_weight_reinit": (

@@ -115,6 +115,9 @@ TRAFFIC = {
     "si": _one("wmbgc"),
     "rwalk": _one("wmbfr"),
     "nidbd": _one("wahn"),
+    "normalized_idbd": Traffic(
+        "wah", (Pass("a", reads="wh", active_only=True), Pass("wah", active_only=True))
+    ),
     "hare_and_tortoise": Traffic("ws", (Pass("w", active_only=True), Pass("s", reads="w"))),
     "normalize_and_project": Traffic(
         "w", (Pass("w", active_only=True), Pass(reads="w"), Pass("w"), Pass(reads="w"))
@@ -124,4 +127,9 @@ TRAFFIC = {
     "obgd": _of_one_output("e"),
     "adaptive_obgd": _of_one_output("ev"),
     "intentional": _of_one_output("ev"),
+    "sig_idbd": Traffic(
+        "wahk",
+        (Pass("a", reads="whk", active_only=True), Pass("whk", reads="a", active_only=True)),
+        one_output=True,
+    ),
 }

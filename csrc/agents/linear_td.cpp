@@ -126,6 +126,24 @@ TDStatus LinearTDOf<T>::step_within(const Input<T>& x, T reward, T* prediction) 
 }
 
 template <class T>
+TDStatus LinearTDOf<T>::step_above(const Input<T>& x, T reward, T* prediction, bool (*below)(void*, T), void* whom) {
+  args_.below = below;
+  args_.whom = whom;
+  const TDStatus status = step_within(x, reward, prediction);
+  args_.below = nullptr;
+  return status;
+}
+
+template <class T>
+TDStatus LinearTDOf<T>::end_above(T reward, bool (*below)(void*, T), void* whom) {
+  args_.below = below;
+  args_.whom = whom;
+  const TDStatus status = end(reward);
+  args_.below = nullptr;
+  return status;
+}
+
+template <class T>
 TDStatus LinearTDOf<T>::end(T reward) {
   const FloatingPoint environment;
   if (touched_) refresh();

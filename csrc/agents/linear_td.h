@@ -33,6 +33,7 @@ class LinearTD : public Stateful {
     return wrong_value(plan_->hyper_names[index], value, plan_->spec.twice);
   }
   uint64_t steps() const { return *block_->at<uint64_t>(plan_->steps); }
+  bool within_episode() const { return *block_->at<uint64_t>(plan_->started) != 0; }
   // The place in the input of the number or index that was refused last.
   size_t bad() const { return bad_; }
 
@@ -55,6 +56,10 @@ class LinearTDOf : public LinearTD {
   // Learns from the last reward of an episode, without a prediction for what follows.
   TDStatus end(T reward);
   TDStatus predict(const Input<T>& x, T* prediction);
+  // As `step_within` and `end`, asking `below` before anything is written; see TDArgs.
+  TDStatus step_above(const Input<T>& x, T reward, T* prediction, bool (*below)(void*, T), void* whom);
+  TDStatus end_above(T reward, bool (*below)(void*, T), void* whom);
+  const T* weights() const { return args_.weights; }
 
   void state_touched() override;
   void settle() override;

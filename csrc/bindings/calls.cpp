@@ -277,7 +277,8 @@ double step_minibatch(PyLearner& p, nb::handle xs, nb::handle ys) {
   for (const Boundary& b : p.learner->plan().boundaries)
     for (const UnitOp& op : b.ops)
       if (!op.states.empty())
-        throw nb::value_error("step_minibatch: OnlineNorm follows one example after another; use step or step_many");
+        throw nb::value_error(
+            "step_minibatch: OnlineNorm and InputNorm follow one example after another; use step or step_many");
   for (Method kind : {Method::RigL, Method::EdgeUtility})
     if (p.learner->plan().method(kind))
       throw nb::value_error("step_minibatch: RigL and EdgeUtility go by single examples; use step or step_many");

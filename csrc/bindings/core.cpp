@@ -9,6 +9,7 @@
 
 #include "bindings/calls.h"
 #include "bindings/py_gauges.h"
+#include "bindings/py_last_layer.h"
 #include "bindings/py_learner.h"
 #include "bindings/py_td.h"
 #include "bindings/spec.h"
@@ -72,7 +73,7 @@ nb::list rules() {
     }
     nb::dict d = describe_as<Rule>(hypers);
     d["uses_sensitivity"] = Rule::uses_sensitivity;
-    d["one_output"] = Rule::descends_output;
+    d["one_output"] = Rule::one_output || Rule::descends_output;
     d["fields"] = fields[name];
     d["shared"] = shared[name];
     list.append(d);
@@ -127,6 +128,9 @@ NB_MODULE(_core, m) {
             return new Checkpoint(std::vector<uint8_t>(data, data + b.size()));
           },
           "data"_a)
+      .def(
+          "part", [](const Checkpoint& c, const std::string& prefix) { return new Checkpoint(c, prefix); }, "prefix"_a,
+          nb::keep_alive<0, 1>(), "The arrays whose names begin with `prefix`, without it.")
       .def_prop_ro("metadata", [](const Checkpoint& c) {
         nb::dict d;
         for (const auto& [k, v] : c.parsed.metadata) d[nb::str(k.c_str(), k.size())] = nb::str(v.c_str(), v.size());
@@ -187,6 +191,7 @@ NB_MODULE(_core, m) {
   define_state(learner);
   define_gauges(learner);
   define_td(m);
+  define_last_layer(m);
 }
 
 }  // namespace streamdl

@@ -4,6 +4,7 @@
 #include <nanobind/stl/string.h>
 
 #include <cstring>
+#include <deque>
 #include <map>
 #include <string_view>
 
@@ -33,15 +34,19 @@ void each_piece(const Stateful& s, const FieldEntry& e, F f) {
 container::Status write(Held& p, const nb::dict& metadata, const container::Sink& sink, container::Error& error) {
   container::Metadata m;
   for (auto [k, v] : metadata) m[nb::cast<std::string>(k)] = nb::cast<std::string>(v);
-  p.held->settle();
   std::vector<std::vector<uint8_t>> packed;
+  std::deque<std::string> names;
   std::vector<container::TensorView> tensors;
-  for (const FieldEntry& e : p.held->entries()) {
-    size_t bytes = bytes_of(e.type);
-    for (size_t s : e.shape) bytes *= s;
-    auto& room = packed.emplace_back(bytes);
-    each_piece(*p.held, e, [&](std::byte* from, size_t at, size_t n) { std::memcpy(room.data() + at, from, n); });
-    tensors.push_back({e.name, dtype_of(e.type), shape_of(e), room.data(), bytes});
+  for (const StatePart& part : p.parts()) {
+    part.of->settle();
+    for (const FieldEntry& e : part.of->entries()) {
+      size_t bytes = bytes_of(e.type);
+      for (size_t s : e.shape) bytes *= s;
+      auto& room = packed.emplace_back(bytes);
+      each_piece(*part.of, e, [&](std::byte* from, size_t at, size_t n) { std::memcpy(room.data() + at, from, n); });
+      const std::string& name = names.emplace_back(part.prefix + e.name);
+      tensors.push_back({name, dtype_of(e.type), shape_of(e), room.data(), bytes});
+    }
   }
   return container::serialize(m, tensors, sink, error);
 }
@@ -83,6 +88,8 @@ nb::object view_of(Held& p, const std::string& name) {
     std::shared_ptr<Block> block;
     std::shared_ptr<std::atomic<int>> views;
   };
+  for (const Held::Member& m : p.members)
+    if (name.starts_with(m.prefix)) return view_of(*m.held, name.substr(m.prefix.size()));
   for (const FieldEntry& e : p.held->entries()) {
     if (e.name != name) continue;
     ++*p.views;
@@ -111,18 +118,23 @@ nb::object view_of(Held& p, const std::string& name) {
 
 nb::list entries_of(Held& p) {
   nb::list names;
-  for (const FieldEntry& e : p.held->entries()) names.append(nb::make_tuple(e.name, e.parameter));
+  for (const StatePart& part : p.parts())
+    for (const FieldEntry& e : part.of->entries()) names.append(nb::make_tuple(part.prefix + e.name, e.parameter));
   return names;
 }
 
 nb::dict hyper_of(Held& p) {
   nb::dict d;
-  const auto& names = p.held->hyper_names();
-  for (size_t i = 0; i < names.size(); ++i) d[names[i].name.c_str()] = p.held->hyper()[i];
+  for (const StatePart& part : p.parts()) {
+    const auto& names = part.of->hyper_names();
+    for (size_t i = 0; i < names.size(); ++i) d[(part.prefix + names[i].name).c_str()] = part.of->hyper()[i];
+  }
   return d;
 }
 
 void set_hyper(Held& p, const std::string& name, double value) {
+  for (const Held::Member& m : p.members)
+    if (name.starts_with(m.prefix)) return set_hyper(*m.held, name.substr(m.prefix.size()), value);
   Hold hold(p);
   const auto& names = p.held->hyper_names();
   for (size_t i = 0; i < names.size(); ++i) {
@@ -139,8 +151,9 @@ void set_hyper(Held& p, const std::string& name, double value) {
 
 std::string hash_of(Held& p) {
   Hold hold(p);
-  p.held->settle();
-  return p.held->state_hash();
+  const std::vector<StatePart> parts = p.parts();
+  for (const StatePart& part : parts) part.of->settle();
+  return state_hash(parts);
 }
 
 void save(Held& p, const std::string& path, const nb::dict& metadata) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "learner/safetensors.h"
@@ -31,23 +32,59 @@ struct Checkpoint {
     if (container::parse(bytes.data(), bytes.size(), parsed, error) != container::Status::ok)
       throw nb::value_error(error.message);
   }
+  // The arrays whose names begin with `prefix`, without it, or with `out` those whose names do not begin with any of
+  // these. `whole` must outlive it.
+  Checkpoint(const Checkpoint& whole, std::string_view prefix, const std::vector<std::string_view>& out = {}) {
+    parsed.metadata = whole.parsed.metadata;
+    for (container::TensorView t : whole.parsed.tensors) {
+      bool belongs = t.name.starts_with(prefix);
+      for (std::string_view other : out) belongs &= !t.name.starts_with(other);
+      if (belongs) t.name.remove_prefix(prefix.size()), parsed.tensors.push_back(t);
+    }
+  }
 };
 
 struct Held {
+  // Another one that is part of it, and what the names of its arrays and hyper-parameters begin with.
+  struct Member {
+    std::string prefix;
+    Held* held;
+  };
+
   std::shared_ptr<Stateful> held;
   std::shared_ptr<std::atomic<int>> views = std::make_shared<std::atomic<int>>(0);
+  std::vector<Member> members;
+
+  bool enter() {
+    if (!held->enter()) return false;
+    for (size_t i = 0; i < members.size(); ++i) {
+      if (members[i].held->enter()) continue;
+      while (i-- > 0) members[i].held->leave();
+      held->leave();
+      return false;
+    }
+    return true;
+  }
+  void leave() {
+    if (views->load()) held->state_touched();  // whoever holds a view may write before the next step
+    held->leave();
+    for (const Member& m : members) m.held->leave();
+  }
+  std::vector<StatePart> parts() const {
+    std::vector<StatePart> all = {{"", held.get()}};
+    for (const Member& m : members)
+      for (const StatePart& part : m.held->parts()) all.push_back({m.prefix + part.prefix, part.of});
+    return all;
+  }
 };
 
 // Holds it for one call; a second caller gets BusyError.
 struct Hold {
   Held& p;
   explicit Hold(Held& h) : p(h) {
-    if (!p.held->enter()) throw Busy("this learner is in use by another thread");
+    if (!p.enter()) throw Busy("this learner is in use by another thread");
   }
-  ~Hold() {
-    if (p.views->load()) p.held->state_touched();  // whoever holds a view may write before the next step
-    p.held->leave();
-  }
+  ~Hold() { p.leave(); }
 };
 
 // ValueError where the checkpoint has not just these arrays.
@@ -82,11 +119,13 @@ void define_state(nb::class_<P>& c) {
       .def_prop_ro(
           "cancelled",
           [](P& p) {
-            if (p.held->enter()) {  // rows that wait may have something to report
-              p.held->settle();
-              p.held->leave();
+            if (p.enter()) {  // rows that wait may have something to report
+              for (const StatePart& part : p.parts()) part.of->settle();
+              p.leave();
             }
-            return p.held->cancelled();
+            uint64_t all = 0;
+            for (const StatePart& part : p.parts()) all += part.of->cancelled();
+            return all;
           },
           "Updates of single weights that were cancelled because a field would not have been finite.")
       .def("_save", [](P& p, const std::string& path, const nb::dict& metadata) { save(p, path, metadata); })

@@ -85,6 +85,10 @@ Spec spec_from(const nb::dict& d) {
       l.affine = get<bool>(layer, "affine");
       l.decay = get<double>(layer, "decay");
       l.control_decay = get<double>(layer, "control_decay");
+    } else if (kind == "input_norm") {
+      l.kind = LayerSpec::Kind::input_norm;
+      l.decay = get<double>(layer, "decay");
+      l.epsilon = get<double>(layer, "epsilon");
     } else if (kind == "crelu" || kind == "fourier") {
       l.kind = kind == "crelu" ? LayerSpec::Kind::crelu : LayerSpec::Kind::fourier;
     } else if (kind == "prelu") {

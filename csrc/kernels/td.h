@@ -34,6 +34,10 @@ struct TDArgs {
   bool ordinary;
   bool started;  // a call came before, in this episode
   T reward;
+  // Asked, where there is one, with the TD error when all that the rule can refuse is known and nothing is written yet:
+  // whoever learns from the same error below. False refuses the observation. Not asked before there is an error.
+  bool (*below)(void* whom, T error);
+  void* whom;
   T prediction;        // out: v(x') from before the update
   uint64_t cancelled;  // in and out: updates of single features that would not have been finite
 };

@@ -139,8 +139,8 @@ void Plan::lay_out_as() {
       else if (op.parameter >= 0) place_units(op);
       for (UnitNumber& number : op.states) {
         const std::string stem = "units." + std::to_string(b) + "." + std::to_string(&op - boundaries[b].ops.data());
-        number.offset = place(sizeof(T) * padded<T>(op.in.size()));
-        vector(stem + "." + number.name, type, op.in.size(), number.offset);
+        number.offset = place((number.twice ? sizeof(double) : sizeof(T)) * padded<T>(op.in.size()));
+        vector(stem + "." + number.name, number.twice ? Type::f64 : type, op.in.size(), number.offset);
       }
     }
     place_clocks(boundaries[b].clock, "units." + std::to_string(b), boundaries[b].clocked());

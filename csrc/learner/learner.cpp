@@ -159,9 +159,27 @@ bool LearnerOf<T>::forward(bool train, uint64_t step) {
 
 template <class T>
 LossResult<T> LearnerOf<T>::lose(const Target<T>& y) {
+  if (y.gradient) return take_gradient(y);
   Scratch& s = scratch_.back();
   return kernels_.loss[(int)plan_->spec.loss](s.out, y.values, (int)y.label, s.units, s.delta,
                                               plan_->rule.uses_sensitivity ? s.sensitivity : nullptr);
+}
+
+template <class T>
+LossResult<T> LearnerOf<T>::take_gradient(const Target<T>& y) {
+  Scratch& s = scratch_.back();
+  const int n = s.units, behind = padded<T>(n);
+  std::fill(std::copy(y.gradient, y.gradient + n, s.delta), s.delta + behind, T(0));
+  T most(0), look(0);  // NaN where a number is not finite
+  for (int k = 0; k < n; ++k) {
+    most = std::max(most, std::abs(s.delta[k]));
+    look += T(0) * s.delta[k] + T(0) * s.out[k];
+  }
+  if (plan_->rule.uses_sensitivity) {
+    std::fill(std::copy(y.curvature, y.curvature + n, s.sensitivity), s.sensitivity + behind, T(0));
+    for (int k = 0; k < n; ++k) look += T(0) * s.sensitivity[k];
+  }
+  return {look == T(0), 0.0, most};
 }
 
 // Checks the target and computes the loss, delta and curvature of the outputs.
@@ -172,6 +190,7 @@ Status LearnerOf<T>::examine(const Target<T>& y, LossResult<T>* result) {
   if (classes && !(y.label >= 0 && y.label < n)) return Status::label_out_of_range;
   *result = lose(y);
   if (result->finite) return Status::ok;
+  if (y.gradient) return Status::overflow;
   for (int i = 0; !classes && i < n; ++i)
     if (!(std::abs(y.values[i]) <= std::numeric_limits<T>::max())) return Status::target_not_finite;
   return Status::overflow;

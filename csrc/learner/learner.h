@@ -29,11 +29,13 @@ enum class Status {
   overflow,  // a pre-activation, the loss or an update would not be finite
 };
 
-// A class index for cross_entropy, else one number per output.
+// A class index for cross_entropy, else one number per output; or, from whoever learns above the outputs, the gradient
+// of a loss there, and its curvature in each output. The learner's own loss plays no part then.
 template <class T>
 struct Target {
   const T* values = nullptr;
   int64_t label = 0;
+  const T *gradient = nullptr, *curvature = nullptr;
 };
 
 class Learner : public Stateful {
@@ -275,6 +277,7 @@ class LearnerOf : public Learner {
   }
   bool forward_ops(int b, bool train, uint64_t step);
   LossResult<T> lose(const Target<T>& y);
+  LossResult<T> take_gradient(const Target<T>& y);
   Status examine(const Target<T>& y, LossResult<T>* result);
   bool bounded(T largest_delta);
   bool allow(T largest_delta, bool ahead);

@@ -1,4 +1,4 @@
-// Norms: of the units of a layer, and of each unit over the examples of a stream.
+// Norms: of the units of a layer, and of each unit, or input, over the examples of a stream.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -143,11 +143,56 @@ class OnlineNormOp final : public AffineOp<T> {
   T *scale_, *passed_, *steered_;
 };
 
+// The inputs of a network by their statistics so far, this example among them. Nothing learns below: no delta passes.
+template <class T>
+class InputNormOp final : public Operation<T> {
+ public:
+  using Operation<T>::Operation;
+
+  bool forward(const T* in, T* out, const Pass&) override {
+    const int n = this->op_.in.size();
+    bool finite = true;
+    for (int k = 0; k < n; ++k) {
+      const Statistics now = with(in[k], k);
+      out[k] = (T)((in[k] - now.mean) / std::sqrt(now.variance + this->op_.spec.epsilon));
+      finite &= now.variance <= std::numeric_limits<T>::max();
+    }
+    return finite && this->kernels_.all_finite(out, padded<T>(n));
+  }
+  void back(const T*, const T*, T*, T*, bool) override {}
+  void learned(const T* in) override {
+    for (int k = 0; k < this->op_.in.size(); ++k) {
+      const Statistics now = with(in[k], k);
+      state(kMean)[k] = now.mean;
+      state(kVariance)[k] = now.variance;
+      state(kCount)[k] += 1;
+    }
+  }
+  double stretch(double delta, double*) const override { return delta; }
+  bool constant() const override { return true; }
+
+ private:
+  enum { kMean, kVariance, kCount };  // in the order of plan.cpp
+  struct Statistics {
+    double mean, variance;
+  };
+
+  double* state(int which) const { return this->state_.template at<double>(this->op_.states[which].offset); }
+  // Those of input k with x among the examples: plain means at first, decaying ones from 1 / (1 - decay) examples on.
+  Statistics with(double x, int k) const {
+    const double rate = std::max(1 - this->op_.spec.decay, 1 / (state(kCount)[k] + 1));
+    const double mean = state(kMean)[k], distance = x - mean;
+    const double variance = (1 - rate) * (state(kVariance)[k] + rate * (distance * distance));
+    return {mean + rate * distance, variance};
+  }
+};
+
 }  // namespace
 
 template <class T>
 std::unique_ptr<Operation<T>> make_norm(const UnitOp& op, const Kernels<T>& kernels, const Block& state) {
   if (op.spec.kind == LayerSpec::Kind::layer_norm) return std::make_unique<LayerNormOp<T>>(op, kernels, state);
+  if (op.spec.kind == LayerSpec::Kind::input_norm) return std::make_unique<InputNormOp<T>>(op, kernels, state);
   return std::make_unique<OnlineNormOp<T>>(op, kernels, state);
 }
 

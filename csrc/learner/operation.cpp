@@ -107,7 +107,8 @@ std::unique_ptr<Operation<T>> make_operation(const UnitOp& op, const Kernels<T>&
     case Kind::activation: return std::make_unique<ActivationOp<T>>(op, kernels, state);
     case Kind::dropout: return std::make_unique<DropoutOp<T>>(op, kernels, state);
     case Kind::layer_norm:
-    case Kind::online_norm: return make_norm<T>(op, kernels, state);
+    case Kind::online_norm:
+    case Kind::input_norm: return make_norm<T>(op, kernels, state);
     case Kind::crelu:
     case Kind::fourier:
     case Kind::prelu:

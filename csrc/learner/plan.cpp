@@ -78,6 +78,7 @@ bool choose(Plan& plan, int index) {
   r.uses_output_slope = Rule::uses_output_slope;
   r.uses_noise = Rule::uses_noise;
   r.descends_output = Rule::descends_output;
+  r.one_output = Rule::one_output || Rule::descends_output;
   r.unit_moves_silent = Rule::unit_moves_silent;
   r.serves = &Rule::serves;
   r.cannot_wait = base::cannot_wait<Rule>();
@@ -182,6 +183,7 @@ const char* name_of(const LayerSpec& layer) {
     case Kind::flatten: return "Flatten";
     case Kind::layer_norm: return "LayerNorm";
     case Kind::online_norm: return "OnlineNorm";
+    case Kind::input_norm: return "InputNorm";
     case Kind::crelu: return "CReLU";
     case Kind::fourier: return "Fourier";
     case Kind::prelu: return "PReLU";
@@ -249,8 +251,8 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
 
   lay_out_layers();
   if (dense.empty()) refuse("network: expected at least one Linear layer");
-  if (rule.descends_output && (spec.loss != Loss::squared_error || boundaries.back().sent != 1))
-    refuse("optimizer: " + std::string(rule.name) + " follows the gradient of one output: it needs one output and " +
+  if (rule.one_output && (spec.loss != Loss::squared_error || boundaries.back().sent != 1))
+    refuse("optimizer: " + std::string(rule.name) + " is about the error of one output: it needs one output and " +
            "loss=\"squared_error\", got " + std::to_string(boundaries.back().sent) + " outputs" +
            (spec.loss != Loss::squared_error ? " and another loss" : ""));
   for (size_t b = 0; b < boundaries.size(); ++b) {
@@ -268,6 +270,7 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
         case LayerSpec::Kind::adalin:
         case LayerSpec::Kind::layer_norm:
         case LayerSpec::Kind::online_norm:
+        case LayerSpec::Kind::input_norm:
         case LayerSpec::Kind::conv2d: flat = !below; break;
         default: break;  // what sends 0 passes no delta to units that are not silent themselves
       }
@@ -389,7 +392,9 @@ void Plan::lay_out_layers() {
                             layer.kind == Kind::crelu || layer.kind == Kind::fourier || layer.learns_slope();
     if (shape.image && computed && of_vectors)
       refuse(name + ": expected a vector, got images of shape (" + shape.text() + "): put a Flatten before it");
-    computed = true;
+    const bool of_inputs = layer.kind == Kind::input_norm;
+    if (of_inputs && &layer != &spec.layers[0]) refuse("InputNorm: expected as the first layer, got one behind others");
+    computed = !of_inputs;
     if (linear) {
       check_units((name + ".outputs").c_str(), layer.outputs);
       boundaries.back().sent = shape.size();
@@ -414,14 +419,17 @@ void Plan::lay_out_layers() {
       slide_windows(op);
     if (layer.kind == Kind::crelu || layer.kind == Kind::fourier) op.out = {1, 1, 2 * shape.size(), false};
     check_units(name.c_str(), op.out.size());
+    if (of_inputs && !(layer.epsilon > 0 && layer.epsilon <= 1e30))
+      refuse("InputNorm.epsilon: expected a number above 0, got " + std::to_string(layer.epsilon));
     for (double decay : {layer.decay, layer.control_decay})
-      if (!(decay >= 0 && decay < 1))
+      if (!(decay >= 0 && decay < 1) && !(of_inputs && decay == 1))
         refuse(name + ": expected decays of at least 0 and below 1, got " + std::to_string(decay));
     if (!(std::abs(layer.start) <= 1e30))
       refuse(name + ".start: expected a number, got " + std::to_string(layer.start));
     const bool norm = layer.kind == Kind::layer_norm || layer.kind == Kind::online_norm;
     if (layer.kind == Kind::conv2d || layer.learns_slope() || (norm && layer.affine)) op.parameter = parameter++;
     if (layer.kind == Kind::online_norm) op.states = {{"mean", 0}, {"variance", 1}, {"u", 0}, {"v", 0}};
+    if (of_inputs) op.states = {{"mean", 0, true}, {"variance", 0, true}, {"count", 0, true}};
     shape = op.out;
     boundaries.back().ops.push_back(op);
   }

@@ -82,6 +82,7 @@ struct Parameters {
 struct UnitNumber {
   const char* name;
   double start;
+  bool twice = false;  // float64 in every learner: it adds up over the whole stream
   size_t offset = 0;
 };
 
@@ -144,7 +145,7 @@ struct RuleInfo {
   const int* clocks = nullptr;
   base::Sums sums;
   bool silent_rows_rest = true, uses_sensitivity = false, uses_output_slope = false, uses_noise = false,
-       descends_output = false, unit_moves_silent = false, starts_at_weight = false;
+       descends_output = false, one_output = false, unit_moves_silent = false, starts_at_weight = false;
   const char* cannot_wait = nullptr;  // or the reason why lazy rows are refused
   bool (*serves)(const double* hyper, const int* options) = nullptr;
   bool sensitive() const { return uses_sensitivity || uses_output_slope; }

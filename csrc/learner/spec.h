@@ -27,6 +27,7 @@ struct LayerSpec {
     adalin,
     layer_norm,
     online_norm,
+    input_norm,
     dropout
   } kind;
   int outputs = 0;   // linear, sparse_linear; conv2d: channels
@@ -40,8 +41,9 @@ struct LayerSpec {
   double threshold = 0.6;  // for Init::signs
   Activation activation = Activation::linear;
   bool affine = false;       // norms
-  double decay = 0;          // online_norm: of mean and variance,
+  double decay = 0;          // online_norm, input_norm: of mean and variance,
   double control_decay = 0;  // and of what steers the gradient
+  double epsilon = 0;        // input_norm: added to the variance
   double start = 0;          // prelu, adalin: the first slope
   double rate = 0;           // dropout: probability of being dropped
 

@@ -1,8 +1,8 @@
 #include "learner/stateful.h"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "learner/sha256.h"
 
@@ -23,14 +23,14 @@ std::string wrong_value(const Named& h, double value, bool twice) {
          ", got " + std::to_string(value);
 }
 
-std::string Stateful::state_hash() const {
-  std::vector<const FieldEntry*> sorted;
-  for (const FieldEntry& e : entries()) sorted.push_back(&e);
-  std::sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return a->name < b->name; });
+std::string state_hash(const std::vector<StatePart>& parts) {
+  std::map<std::string, std::pair<const Block*, const FieldEntry*>> sorted;
+  for (const StatePart& part : parts)
+    for (const FieldEntry& e : part.of->entries()) sorted[part.prefix + e.name] = {part.of->block().get(), &e};
   Sha256 hash;
-  for (const FieldEntry* e : sorted) {
-    hash.update(e->name.data(), e->name.size());
-    e->each_piece([&](size_t at, size_t, size_t bytes) { hash.update(block_->data() + at, bytes); });
+  for (const auto& [name, array] : sorted) {
+    hash.update(name.data(), name.size());
+    array.second->each_piece([&](size_t at, size_t, size_t bytes) { hash.update(array.first->data() + at, bytes); });
   }
   return hash.hex_digest();
 }

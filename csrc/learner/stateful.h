@@ -23,7 +23,6 @@ class Stateful {
   virtual std::string check_hyper(size_t index, double value) const = 0;
 
   const std::shared_ptr<Block>& block() const { return block_; }
-  std::string state_hash() const;
   uint64_t cancelled() const { return cancelled_; }
 
   // Somebody may have written to the state: whatever is derived from it is rebuilt before it is used.
@@ -48,5 +47,14 @@ class Stateful {
  private:
   std::atomic<bool> busy_{false};
 };
+
+// A state, and what the names of its arrays begin with where it is one of several.
+struct StatePart {
+  std::string prefix;
+  Stateful* of;
+};
+
+// SHA-256 over the sorted names and the bytes of all arrays.
+std::string state_hash(const std::vector<StatePart>& parts);
 
 }  // namespace streamdl

@@ -139,7 +139,8 @@ void LearnerOf<T>::initialize() {
   for (const Boundary& b : plan_->boundaries)
     for (const UnitOp& op : b.ops)
       for (const UnitNumber& number : op.states)
-        std::fill_n(block_->at<T>(number.offset), op.in.size(), (T)number.start);
+        number.twice ? (void)std::fill_n(block_->at<double>(number.offset), op.in.size(), number.start)
+                     : (void)std::fill_n(block_->at<T>(number.offset), op.in.size(), (T)number.start);
   for (int c = 0; c < plan_->rule.clock_count; ++c)
     for (const Boundary& b : plan_->boundaries) {
       std::fill_n(block_->at<double>(b.clock[c]), b.clocked(), 1.0);

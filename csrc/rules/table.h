@@ -105,6 +105,7 @@ struct RuleDefaults {
   static constexpr bool uses_noise = false;        // a normal draw per weight
   static constexpr bool silent_rows_rest = false;  // x = 0 changes nothing
   static constexpr bool descends_output = false;   // g is the gradient of minus the output, the error comes apart
+  static constexpr bool one_output = false;        // defined for one output and squared error, as those are, too
 
   // Which of the rules of one name serves these hyper-parameters and options.
   static constexpr bool serves(const double*, const int*) { return true; }

@@ -8,7 +8,13 @@ from reference.consolidation import EWC, MAS, SI, RWalk
 from reference.convolution import Conv2d, Flatten, MaxPool2d
 from reference.descriptions import network_of
 from reference.error_optimizers import AdaptiveObGD, ErrorOptimizer, Intentional, ObGD
-from reference.learned_step_sizes import Autostep, HypergradientDescent, MetaOptimize
+from reference.learned_step_sizes import (
+    Autostep,
+    HypergradientDescent,
+    MetaOptimize,
+    NormalizedIDBD,
+    SigIDBD,
+)
 from reference.learner import Learner
 from reference.linear_td import TD, TIDBD, AutoTIDBD, LinearPredictor, SwiftTD, TrueOnlineTD
 from reference.losses import LOSSES
@@ -36,6 +42,8 @@ __all__ = [
     "MAS",
     "MLP",
     "NIDBD",
+    "NormalizedIDBD",
+    "SigIDBD",
     "SET",
     "SGD",
     "SI",

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from reference.convolution import AvgPool2d, Conv2d, Flatten, MaxPool2d
-from reference.features import AdaLin, CReLU, Fourier, OnlineNorm, PReLU
+from reference.features import AdaLin, CReLU, Fourier, InputNorm, OnlineNorm, PReLU
 from reference.network import MLP, Activation, Dropout, Layer, LayerNorm, Linear, Network
 from reference.sparse import SparseLinear
 
@@ -25,6 +25,7 @@ LAYERS: dict[str, Callable[..., Layer]] = {
     "PReLU": PReLU,
     "AdaLin": AdaLin,
     "OnlineNorm": OnlineNorm,
+    "InputNorm": InputNorm,
     "ReLU": partial(Activation, "relu"),
     "LeakyReLU": partial(Activation, "leaky_relu"),
     "ELU": partial(Activation, "elu"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -102,6 +103,35 @@ class AdaLin(Layer):
 
     def sensitivities(self, s: Array) -> dict[str, Array]:
         return {"weight": s * (self.a * self.gate) ** 2}
+
+
+class InputNorm(Layer):
+    """y = (x - mean) / sqrt(variance + epsilon), x among the examples: with t of them, r =
+    max(1 - decay, 1 / t); variance = (1 - r)(variance + r (x - mean)^2), mean += r (x - mean).
+    The first layer: nothing learns below."""
+
+    def __init__(self, decay: float = 0.999, epsilon: float = 1e-8) -> None:
+        self.decay, self.epsilon, self.t = decay, epsilon, 0
+
+    def build(self, shape: Shape) -> Shape:
+        self.mean, self.variance = np.zeros((2, math.prod(shape)))
+        self.parameters = {}
+        return shape
+
+    def forward(self, x: Array) -> Array:
+        r = max(1.0 - self.decay, 1.0 / (self.t + 1))
+        distance = x - self.mean
+        self.after = self.mean + r * distance, (1.0 - r) * (self.variance + r * distance**2)
+        mean, variance = self.after
+        return np.asarray((x - mean) / np.sqrt(variance + self.epsilon))
+
+    def jacobian(self) -> Array:
+        return np.zeros((self.mean.size, self.mean.size))
+
+    def learned(self) -> None:
+        """After the update: the example counts."""
+        self.mean, self.variance = self.after
+        self.t += 1
 
 
 class OnlineNorm(Layer):

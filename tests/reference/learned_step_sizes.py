@@ -72,6 +72,63 @@ class Autostep(Optimizer):
             self.fields[name]["a"] /= np.maximum(1.0, sums)
 
 
+class NormalizedIDBD(Autostep):
+    """beta -= theta g h, a = exp(beta); a /= M as in Autostep; w -= a g; h = h (1 - a d) - a g."""
+
+    def __init__(
+        self,
+        step_size: float,
+        meta_step_size: float,
+        sensitivity: str = "diagonal",
+        **decays: float,
+    ) -> None:
+        super().__init__(step_size, meta_step_size, sensitivity=sensitivity, **decays)
+
+    def _adapt(self, name: str, g: Array, d: Array) -> None:
+        a, h = self.fields[name]["a"], self.fields[name]["h"]
+        a *= np.exp(-self.meta_step_size * g * h)
+
+
+class SigIDBD(Optimizer):
+    """beta -= theta g h, a = exp(beta); z -= theta_z * sum of g k over the network, mu = sigmoid(z);
+    S = sum of a d over the network; r = mu a / (S + epsilon); w -= r g;
+    h = h (1 - r d) - r g; k = k (1 - r d) - (1 - mu) r g."""
+
+    def __init__(
+        self,
+        step_size: float,
+        meta_step_size: float,
+        rate: float = 0.1,
+        rate_meta_step_size: float = 1e-3,
+        epsilon: float = 1e-8,
+        sensitivity: str = "diagonal",
+        **decays: float,
+    ) -> None:
+        super().__init__({"beta": math.log(step_size), "h": 0.0, "k": 0.0}, step_size, **decays)
+        self.meta_step_size, self.rate_meta_step_size = meta_step_size, rate_meta_step_size
+        self.z, self.epsilon, self.sensitivity = math.log(rate / (1.0 - rate)), epsilon, sensitivity
+
+    def step_sizes(self, name: str, w: Array) -> Array:
+        return np.exp(self.fields[name]["beta"])
+
+    def update_all(self, parameters: Arrays, g: Arrays, d: Arrays) -> None:
+        g = self.decayed(parameters, g)
+        for name in parameters:
+            self.fields[name]["beta"] -= self.meta_step_size * g[name] * self.fields[name]["h"]
+        self.z -= self.rate_meta_step_size * sum(
+            float(np.sum(g[name] * self.fields[name]["k"])) for name in parameters
+        )
+        mu = 1.0 / (1.0 + math.exp(-self.z))
+        S = sum(float(np.sum(self.step_sizes(name, w) * d[name])) for name, w in parameters.items())
+        for name, w in parameters.items():
+            h, k = self.fields[name]["h"], self.fields[name]["k"]
+            r = mu * self.step_sizes(name, w) / (S + self.epsilon)
+            w *= 1.0 - r * self.decoupled_weight_decay
+            w -= r * g[name]
+            h[...] = h * (1.0 - r * d[name]) - r * g[name]
+            k[...] = k * (1.0 - r * d[name]) - (1.0 - mu) * r * g[name]
+
+
 class HypergradientDescent(Optimizer):
     """a += theta * sum over all weights of g u, with the direction u of the step before;
     then u = momentum u + g (base "sgd") or m-hat / (sqrt(v-hat) + epsilon) (base "adam");

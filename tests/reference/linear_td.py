@@ -39,7 +39,7 @@ class LinearPredictor:
         new = np.array(x, dtype=np.float64)
         v = self.predict(new)
         if self.x is not None:
-            self.update(reward + self.discount * v - self.predict(self.x), self.x, new)
+            self.update(self.td_error(new, reward), self.x, new)
         self.x = new
         return v
 
@@ -47,9 +47,20 @@ class LinearPredictor:
         """D = reward - v(x); then the traces are 0, and the next call counts as a first one."""
         if self.x is None:
             raise ValueError("an episode ends after its first step")
-        self.update(reward - self.predict(self.x), self.x, np.zeros_like(self.x))
+        self.update(self.td_error(None, reward), self.x, np.zeros_like(self.x))
         self.x = None
         self.clear_traces()
+
+    def td_error(self, new: Array | None, reward: float) -> float:
+        """D, with x' = `new`, or None where the episode has ended; 0 before there is an x."""
+        if self.x is None:
+            return 0.0
+        v = 0.0 if new is None else self.predict(new)
+        return reward + self.discount * v - self.value()
+
+    def value(self) -> float:
+        """What D compares with."""
+        return 0.0 if self.x is None else self.predict(self.x)
 
     def clear_traces(self) -> None:
         self.e = np.zeros_like(self.weight)
@@ -187,6 +198,9 @@ class SwiftTD(LinearPredictor):
     @property
     def step_sizes(self) -> Array:
         return np.exp(self.beta)
+
+    def value(self) -> float:
+        return self.o
 
     def clear_traces(self) -> None:
         self.z, self.zd, self.zb, self.p = np.zeros((4, len(self.weight)))

@@ -165,7 +165,8 @@ class NIDBD(Optimizer):
     """normalize="meta_gradient": n = rho n + (1 - rho) (g h)^2; beta -= theta g h / (sqrt(n) +
     epsilon); then as IDBD. "gradient": m = rho m + (1 - rho) g; n = rho n + (1 - rho) (g - m)^2;
     q = (g - m) / (sqrt(n) + epsilon); beta -= theta q h; as IDBD, with q for g in h alone.
-    n starts at 1."""
+    "deviation": the same with q = g / (sqrt(n) + epsilon), and where a > 1 then a = 0.98 and h = 0,
+    before w moves. n starts at 1."""
 
     def __init__(
         self,
@@ -189,15 +190,18 @@ class NIDBD(Optimizer):
         beta, h, n, m = (self.fields[name][field] for field in ("beta", "h", "n", "m"))
         rho = self.rho
         g = g + self.weight_decay * w
-        if self.normalize == "gradient":
+        if self.normalize != "meta_gradient":
             m[...] = rho * m + (1.0 - rho) * g
             n[...] = rho * n + (1.0 - rho) * (g - m) ** 2
-            q = (g - m) / (np.sqrt(n) + self.epsilon)
+            q = (g if self.normalize == "deviation" else g - m) / (np.sqrt(n) + self.epsilon)
             beta -= self.meta_step_size * q * h
         else:
             n[...] = rho * n + (1.0 - rho) * (g * h) ** 2
             q = g
             beta -= self.meta_step_size * g * h / (np.sqrt(n) + self.epsilon)
+        if self.normalize == "deviation":
+            over = beta > 0.0
+            beta[over], h[over] = math.log(0.98), 0.0
         a = np.exp(beta)
         w *= 1.0 - a * self.decoupled_weight_decay
         w -= a * g

@@ -359,6 +359,11 @@ STREAMDL_HD bool learn(TDArgs<T>& a) {
   if constexpr (Rule::measures != TDMeasures::nothing && !(ends && Rule::measures == TDMeasures::now))
     measure<Rule>(a, call, c);
   if (!Rule::close(call, c)) return false;
+  if (a.below && a.started) {
+    T value = call.before;
+    if constexpr (!Rule::looks_back) value = a.scalars[Rule::old];
+    if (!a.below(a.whom, fma(hyper[Rule::discount], call.now, call.reward) - value)) return false;
+  }
 
   // From here on it writes.
   for (int k = 0; k < Rule::scalar_count; ++k)

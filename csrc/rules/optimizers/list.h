@@ -11,17 +11,19 @@
 #include "rules/optimizers/mas.h"
 #include "rules/optimizers/meta_optimize.h"
 #include "rules/optimizers/nidbd.h"
+#include "rules/optimizers/normalized_idbd.h"
 #include "rules/optimizers/obgd.h"
 #include "rules/optimizers/rmsprop.h"
 #include "rules/optimizers/rwalk.h"
 #include "rules/optimizers/sgd.h"
 #include "rules/optimizers/si.h"
+#include "rules/optimizers/sig_idbd.h"
 #include "rules/optimizers/upgd.h"
 
 // clang-format off
 #define STREAMDL_OPTIMIZERS(X)                                                                                  \
   X(SGD) X(SGDMomentum) X(PGD) X(Adam) X(AdamW) X(RMSprop)                                                      \
-  X(IDBD) X(NIDBD) X(NIDBDGradient) X(Autostep)                                                                 \
+  X(IDBD) X(NIDBD) X(NIDBDGradient) X(NIDBDDeviation) X(NormalizedIDBD) X(SigIDBD) X(Autostep)                  \
   X(HypergradientSGD) X(HypergradientAdam) X(HypergradientSGDPerWeight) X(HypergradientAdamPerWeight)           \
   X(MetaOptimizeScalar<0>) X(MetaOptimizeScalar<1>) X(MetaOptimizeScalar<2>) X(MetaOptimizeScalar<3>)           \
   X(MetaOptimizeLayerwise<0>) X(MetaOptimizeLayerwise<1>) X(MetaOptimizeLayerwise<2>)                           \

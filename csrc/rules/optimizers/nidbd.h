@@ -6,19 +6,23 @@
 
 STREAMDL_BEGIN
 
-template <bool kGradient>
+enum class NIDBDMode { meta_gradient, gradient, deviation };  // in the order of the option
+
+template <NIDBDMode kMode>
 struct NIDBDRule : RuleDefaults {
+  static constexpr bool kGradient = kMode != NIDBDMode::meta_gradient, kDeviation = kMode == NIDBDMode::deviation;
   static constexpr Description description = {
       "NIDBD", "IDBD whose meta step does not depend on the scale of the targets.",
       "normalize=meta_gradient: n = rho n + (1 - rho) (g h)^2;  beta -= theta g h / (sqrt(n) + epsilon);  a = "
-      "exp(beta);  "
-      "w -= a g;  h = h max(0, 1 - a d) - a g;  "
+      "exp(beta);  w -= a g;  h = h max(0, 1 - a d) - a g;  "
       "normalize=gradient: m = rho m + (1 - rho) g;  n = rho n + (1 - rho) (g - m)^2;  q = (g - m) / (sqrt(n) + "
       "epsilon);  beta -= theta q h;  a = exp(beta);  w -= a g;  h = h max(0, 1 - a d) - a q;  "
+      "normalize=deviation: the same with q = g / (sqrt(n) + epsilon), and where a > 1, before w moves, a = 0.98 and "
+      "h = 0;  "
       "n is 1 at first, d the sensitivity of the weight as for IDBD",
-      "Javed's robust adaptive linear learners: NIDBD3 (rho = 0.99, epsilon = 1e-5) and NIDBD2 (rho = 0.9995, epsilon "
-      "= "
-      "1e-4); network form as for IDBD",
+      "Javed's robust adaptive linear learners: NIDBD3 (rho = 0.99, epsilon = 1e-5), NIDBD2 (rho = 0.9995, epsilon = "
+      "1e-4) and IDBDBest (deviation, likewise, behind sdl.nn.InputNorm; where in an update it cuts is our reading); "
+      "network form as for IDBD",
       "three or four fields, one exponential, one root and one division; silent rows are visited"};
   static constexpr const char* when =
       "Where IDBD is wanted and the scale of the targets is not known or changes: the meta step size need not be tuned "
@@ -33,7 +37,8 @@ struct NIDBDRule : RuleDefaults {
   };
   enum { normalize };
   static constexpr int option_count = 1;
-  static constexpr Option options[] = {{"normalize", "meta_gradient gradient", 0, "what is measured against its size"}};
+  static constexpr Option options[] = {
+      {"normalize", "meta_gradient gradient deviation", 0, "what is measured against its size"}};
   static constexpr int field_count = kGradient ? 4 : 3;
   static constexpr Field fields[] = {
       {"step_size", step_size, "a = exp(beta): this weight's step size"},
@@ -44,7 +49,7 @@ struct NIDBDRule : RuleDefaults {
   static constexpr bool uses_sensitivity = true;
   static constexpr bool uses_exponential = true;
 
-  static bool serves(const double*, const int* o) { return o[normalize] == kGradient; }
+  static bool serves(const double*, const int* o) { return o[normalize] == (int)kMode; }
 
   template <class V, class G, class C>
   STREAMDL_HD static void apply(V& w, const G& gradient, V d, V* f, C& c) {
@@ -57,18 +62,24 @@ struct NIDBDRule : RuleDefaults {
       measured = g - f[3];
     }
     n = decayed_mean(n, measured * measured);
-    V step = measured / (sqrt(n) + c.hyper[epsilon]);
+    V step = (kDeviation ? g : measured) / (sqrt(n) + c.hyper[epsilon]);
     if constexpr (kGradient) {
       trace = step;
       step = step * h;
     }
     a = c.grown(a, -c.hyper[meta_step_size], step);
+    if constexpr (kDeviation) {
+      const auto over = a > V(1);
+      a = select(over, V((Number<V>)0.98), a);
+      h = select(over, V(0), h);
+    }
     w = fnma(a, g, c.decayed(w, a));
     h = fms(h, max(V(0), fnma(a, d, V(1))), a * trace);
   }
 };
 
-using NIDBD = NIDBDRule<false>;
-using NIDBDGradient = NIDBDRule<true>;
+using NIDBD = NIDBDRule<NIDBDMode::meta_gradient>;
+using NIDBDGradient = NIDBDRule<NIDBDMode::gradient>;
+using NIDBDDeviation = NIDBDRule<NIDBDMode::deviation>;
 
 STREAMDL_END

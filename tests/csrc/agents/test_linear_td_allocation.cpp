@@ -1,5 +1,5 @@
-// step(), end() and predict() of every linear temporal-difference learner allocate nothing, rejected observations and
-// inputs of both kinds included. A planted allocation shows that the counters count.
+// step(), end() and predict() of every linear temporal-difference learner, by itself and above a network, allocate
+// nothing, rejected observations and inputs of both kinds included. A planted allocation shows that the counters count.
 //
 //   test_linear_td_allocation [STEPS of each learner, 20000]
 #include <cstdio>
@@ -7,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-#include "agents/linear_td.h"
+#include "agents/last_layer.h"
 #include "allocations.h"
 #include "check.h"
 
@@ -25,10 +25,10 @@ std::vector<TDSpec> specs() {
           {"SwiftTD", {0.01, 1.0, 0.9, 0.8, 0.5, 0.9, 1e-3, 0.01}}};
 }
 
-template <class T>
-long long walk(LinearTDOf<T>& learner, long long steps, bool planted, long long* rejected) {
+// Of a learner whose observations are n numbers.
+template <class T, class P>
+long long walk(P& learner, int n, double* step_size, long long steps, bool planted, long long* rejected) {
   constexpr int kExamples = 64;
-  const int n = learner.plan().spec.features;
   std::vector<T> xs(n * kExamples), bad(n);
   uint32_t state = 12345;
   const auto next = [&] { return (T)((state = state * 1664525u + 1013904223u) >> 8) / (T)(1 << 23) - T(1); };
@@ -48,7 +48,7 @@ long long walk(LinearTDOf<T>& learner, long long steps, bool planted, long long*
     else if (i % 8 == 4) learner.step({values, narrow, false, 3}, T(0.1), &v);
     else learner.step(x, T(0.1) * (T)(i % 5), &v);
     if (i % 100 == 50) learner.end(T(1));
-    if (i % 100 == 60) learner.hyper()[0] *= 0.99, learner.hyper_changed();
+    if (i % 100 == 60) *step_size *= 0.99, learner.hyper_changed();
     learner.predict(x, &v);
     if (planted && i == steps / 2) {
       void* volatile p = operator new(24);  // volatile: the compiler may not leave it out
@@ -56,6 +56,21 @@ long long walk(LinearTDOf<T>& learner, long long steps, bool planted, long long*
     }
   }
   return calls - before;
+}
+
+// A head of 16 features above two layers, that learn.
+template <class T>
+LastLayerOf<T> above_a_network(TDSpec head) {
+  Spec spec;
+  LayerSpec first{LayerSpec::Kind::linear}, active{LayerSpec::Kind::activation}, last = first;
+  first.outputs = 33;
+  last.outputs = head.features = 16;
+  spec.inputs = {20};
+  spec.layers = {first, active, last};
+  spec.optimizer = {"IDBD", {0.01, 0.01, 0, 0}, {}};
+  spec.twice = head.twice = sizeof(T) == 8;
+  return LastLayerOf<T>(Learner::build(std::make_shared<const Plan>(spec)),
+                        LinearTD::build(std::make_shared<const TDPlan>(head)), true);
 }
 
 template <class T>
@@ -66,15 +81,20 @@ void check_all(long long steps) {
       spec.features = features;
       spec.twice = sizeof(T) == 8;
       LinearTDOf<T> learner(std::make_shared<const TDPlan>(spec));
-      CHECK_EQUAL(walk(learner, steps, false, &rejected), 0);
+      CHECK_EQUAL(walk<T>(learner, features, learner.hyper(), steps, false, &rejected), 0);
       CHECK(learner.steps() >= (uint64_t)steps / 2);
     }
+  for (const TDSpec& spec : specs()) {
+    LastLayerOf<T> layer = above_a_network<T>(spec);
+    CHECK_EQUAL(walk<T>(layer, 20, layer.head().hyper(), steps, false, &rejected), 0);
+    CHECK(layer.body().steps() >= (uint64_t)steps / 2);
+  }
   CHECK(rejected > steps);
   TDSpec spec = specs()[0];
   spec.features = 16;
   spec.twice = sizeof(T) == 8;
   LinearTDOf<T> learner(std::make_shared<const TDPlan>(spec));
-  CHECK_EQUAL(walk(learner, steps, true, &rejected), 2);
+  CHECK_EQUAL(walk<T>(learner, 16, learner.hyper(), steps, true, &rejected), 2);
   std::printf("%s: %lld rejected observations\n", sizeof(T) == 4 ? "float32" : "float64", rejected);
 }
 

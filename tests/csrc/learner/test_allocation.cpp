@@ -205,7 +205,7 @@ long long step_many(LearnerOf<T>& learner, long long steps, bool planted, long l
 
 bool follows_one_output(const std::string& name) {
 #define STREAMDL_ONE(Rule) \
-  if (name == base::Rule::description.name) return base::Rule::descends_output;
+  if (name == base::Rule::description.name) return base::Rule::one_output || base::Rule::descends_output;
   STREAMDL_OPTIMIZERS(STREAMDL_ONE)
 #undef STREAMDL_ONE
   return false;
