@@ -178,16 +178,8 @@ STREAMDL_HD Lanes<double> round(Lanes<double> a) {
   return (a + shift) - shift;
 }
 
-STREAMDL_HD Lanes<float> scale(Lanes<float> a, Lanes<float> n) {
-  const __m512i shifted = _mm512_castps_si512((n + Lanes<float>(12582912.0f)).all);
-  const __m512i biased = _mm512_add_epi32(shifted, _mm512_set1_epi32(127));
-  return a * Lanes<float>(_mm512_castsi512_ps(_mm512_slli_epi32(biased, 23)));
-}
-STREAMDL_HD Lanes<double> scale(Lanes<double> a, Lanes<double> n) {
-  const __m512i shifted = _mm512_castpd_si512((n + Lanes<double>(6755399441055744.0)).all);
-  const __m512i biased = _mm512_add_epi64(shifted, _mm512_set1_epi64(1023));
-  return a * Lanes<double>(_mm512_castsi512_pd(_mm512_slli_epi64(biased, 52)));
-}
+STREAMDL_HD Lanes<float> scale(Lanes<float> a, Lanes<float> n) { return _mm512_scalef_ps(a.all, n.all); }
+STREAMDL_HD Lanes<double> scale(Lanes<double> a, Lanes<double> n) { return _mm512_scalef_pd(a.all, n.all); }
 
 STREAMDL_HD Lanes<float> split(Lanes<float> a, Lanes<float>& n) {
   const __m512i root = _mm512_set1_epi32(0x3f3504f3);
