@@ -297,6 +297,26 @@ STREAMDL_HD Words multiply(Words a, uint32_t b, Words& high) {
   high = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
   return _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
 }
+// The words two by two in lanes of 64 bits, the upper halves of which hold anything: multiplied without a shuffle.
+struct SpreadWords {
+  __m512i even, odd;
+  SpreadWords() = default;
+  STREAMDL_HD SpreadWords(uint32_t a) : even(_mm512_set1_epi32((int)a)), odd(even) {}
+  STREAMDL_HD SpreadWords(__m512i e, __m512i o) : even(e), odd(o) {}
+};
+STREAMDL_HD SpreadWords spread(Words a) { return {a.all, _mm512_srli_epi64(a.all, 32)}; }
+STREAMDL_HD Words gathered(SpreadWords a) {
+  return _mm512_mask_blend_epi32(0xaaaa, a.even, _mm512_slli_epi64(a.odd, 32));
+}
+STREAMDL_HD SpreadWords operator^(SpreadWords a, SpreadWords b) {
+  return {_mm512_xor_si512(a.even, b.even), _mm512_xor_si512(a.odd, b.odd)};
+}
+STREAMDL_HD SpreadWords multiply(SpreadWords a, uint32_t b, SpreadWords& high) {
+  const __m512i factor = _mm512_set1_epi32((int)b);
+  const SpreadWords low(_mm512_mul_epu32(a.even, factor), _mm512_mul_epu32(a.odd, factor));
+  high = {_mm512_srli_epi64(low.even, 32), _mm512_srli_epi64(low.odd, 32)};
+  return low;
+}
 STREAMDL_HD Lanes<float> to_unit(Words a) {
   return Lanes<float>(_mm512_cvtepi32_ps(_mm512_srli_epi32(a.all, 8))) * Lanes<float>(0x1p-24f);
 }
