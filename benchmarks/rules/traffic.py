@@ -92,7 +92,7 @@ TRAFFIC = {
     "nidbd": _one("wahn"),
     "hare_and_tortoise": Traffic("ws", (Pass("w", active_only=True), Pass("s", reads="w"))),
     "normalize_and_project": Traffic(
-        "w", (Pass("w", active_only=True), Pass(reads="w"), Pass("w"), Pass(reads="w"))
+        "w", (Pass("w", active_only=True), Pass(reads="w"), Pass("w"))
     ),
     "selective_weight_reinit": Traffic("wu", (Pass("w", active_only=True),)),  # between two looks
     "continuous_continual_backprop": _active("w"),  # likewise

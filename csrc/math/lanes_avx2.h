@@ -417,5 +417,11 @@ STREAMDL_HD void widen(Lanes<float> a, Lanes<double>& first, Lanes<double>& seco
   first = {_mm256_cvtps_pd(_mm256_castps256_ps128(a.low.v)), _mm256_cvtps_pd(_mm256_extractf128_ps(a.low.v, 1))};
   second = {_mm256_cvtps_pd(_mm256_castps256_ps128(a.high.v)), _mm256_cvtps_pd(_mm256_extractf128_ps(a.high.v, 1))};
 }
+STREAMDL_HD __m256 narrow_half(Lanes<double> a) {
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(a.low.v)), _mm256_cvtpd_ps(a.high.v), 1);
+}
+STREAMDL_HD Lanes<float> narrow(Lanes<double> first, Lanes<double> second) {
+  return {narrow_half(first), narrow_half(second)};
+}
 
 STREAMDL_END

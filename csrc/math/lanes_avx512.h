@@ -325,5 +325,8 @@ STREAMDL_HD void widen(Lanes<float> a, Lanes<double>& first, Lanes<double>& seco
   first = _mm512_cvtps_pd(_mm512_castps512_ps256(a.all));
   second = _mm512_cvtps_pd(upper(a.all));
 }
+STREAMDL_HD Lanes<float> narrow(Lanes<double> first, Lanes<double> second) {
+  return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(first.all)), _mm512_cvtpd_ps(second.all), 1);
+}
 
 STREAMDL_END

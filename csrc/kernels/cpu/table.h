@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/by_output.h"
 #include "kernels/cpu/losses.h"
+#include "kernels/cpu/matrices.h"
 #include "kernels/cpu/measure.h"
 #include "kernels/cpu/sparse.h"
 #include "kernels/cpu/survey.h"
@@ -92,7 +93,7 @@ const Kernels<T>& table() {
       &normalize<T>, &normalize_back<T>, &affine<T>, &drop<T>, &multiply<T>,
       {&elementwise_loss<SquaredError, T>, &cross_entropy<T>, &elementwise_loss<BinaryCrossEntropy, T>,
        &elementwise_loss<Huber, T>},
-      &perturb<T>, &uniforms,
+      &perturb<T>, &follow<T>, &squares<T>, &multiply_all<T>, &uniforms,
       {STREAMDL_UTILITIES(STREAMDL_UTILITY)},
       &mark_active<T>,
       &survey<int32_t, T>, &survey<int64_t, T>,

@@ -88,6 +88,8 @@ void run_vectors(Operation operation, const T* in, T* out, int blocks) {
               out[i] = from_bits((uint32_t)to_bits(value[i]));
               out[16 + i] = from_bits((uint32_t)(to_bits(value[i]) >> 32));
             }
+            const Lanes<double> third(1.0 / 3);
+            store(out + 32, narrow(first * third, second * third));
           } else {
             philox(Words(bits[0]) + iota(), bits[1], bits[2], bits[3], bits[4], bits[5], words);
             if (operation == philox_words) {
