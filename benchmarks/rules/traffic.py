@@ -58,6 +58,9 @@ def _summed(fields: str, noise: bool = False) -> Traffic:
     return Traffic("w" + fields, (first, second), noise)
 
 
+# Without noise a silent weight's utility decays, and the weight rests.
+_UPGD = Traffic("wu", (Pass("u", reads="w"), Pass("w", reads="u", active_only=True)))
+
 # The keys are those of streamdl_learner.RULES.
 TRAFFIC = {
     "sgd": _active("w"),
@@ -75,9 +78,9 @@ TRAFFIC = {
     "meta_scalar_sgd": _one("wh"),
     "meta_scalar_adamw": _one("whmv"),
     "meta_weightwise_sgd": _one("wha"),
-    "upgd": _summed("u"),
+    "upgd": _UPGD,
     "upgd_noisy": _summed("u", noise=True),
-    "upgd_local": _summed("u"),
+    "upgd_local": _UPGD,
     "continual_backprop": _active("w"),
     "redo": _active("w"),
     "self_normalized_reset": _active("w"),

@@ -79,6 +79,7 @@ bool choose(Plan& plan, int index) {
   r.uses_noise = Rule::uses_noise;
   r.descends_output = Rule::descends_output;
   r.unit_moves_silent = Rule::unit_moves_silent;
+  r.silent_rows_rest_at_last = Rule::silent_rows_rest_at_last;
   r.serves = &Rule::serves;
   plan.rule = r;
   for (const auto& h : Rule::hypers) plan.hyper_names.push_back({h.name, h.low, h.high, h.low_open, h.high_open});

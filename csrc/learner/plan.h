@@ -143,7 +143,7 @@ struct RuleInfo {
   const int* clocks = nullptr;
   base::Sums sums;
   bool silent_rows_rest = true, uses_sensitivity = false, uses_output_slope = false, uses_noise = false,
-       descends_output = false, unit_moves_silent = false, starts_at_weight = false;
+       descends_output = false, unit_moves_silent = false, silent_rows_rest_at_last = false, starts_at_weight = false;
   bool (*serves)(const double* hyper, const int* options) = nullptr;
   bool sensitive() const { return uses_sensitivity || uses_output_slope; }
 };
