@@ -15,10 +15,12 @@ struct UPGDRule : RuleDefaults {
       "network, or the norm of a unit's incoming ones;  w -= alpha (g + sigma xi) (1 - s), with xi ~ N(0, 1); "
       "protecting=False: w -= alpha (g + sigma xi (1 - s));  adaptive: Adam's direction in place of g",
       "Elsayed and Mahmood, 2024",
-      "one field (adaptive: three), two passes, one sigmoid and, with noise, one normal draw; silent rows are visited"};
+      "one field (adaptive: three), two passes, one sigmoid and, with noise, one normal draw; silent rows are visited, "
+      "without noise by the first pass alone"};
   static constexpr const char* when =
       "Sequences of tasks where what is useful must be kept while the rest stays able to learn: useful weights are "
-      "held, useless ones are moved by the gradient and by noise. noise=0 spares the draw, which is half of the cost.";
+      "held, useless ones are moved by the gradient and by noise. noise=0 spares the draw, which is two thirds of the "
+      "cost.";
 
   enum { step_size, utility_decay, noise, corrected_max, protecting, beta1, beta2, epsilon };
   static constexpr HyperParameter hypers[] = {
