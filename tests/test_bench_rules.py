@@ -63,7 +63,8 @@ def test_every_rule_is_measured() -> None:
         ("momentum", 4, 16),
         ("adam", 4, 24),
         ("idbd", 28, 0),
-        ("upgd", 4, 24),  # w and u; u and w
+        ("hypergradient", 4, 24),  # w and u; u and w
+        ("upgd", 16, 12),  # likewise, but silent weights rest
         ("autostep", 52, 0),  # w; w, h and twice a, v; twice w, a, h
         ("l2_init", 4, 12),
     ],

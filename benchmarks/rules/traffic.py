@@ -83,6 +83,9 @@ def offer(rule: str, workload: str) -> Traffic:
     return traffic
 
 
+# Without noise a silent weight's utility decays, and the weight rests.
+_UPGD = Traffic("wu", (Pass("u", reads="w"), Pass("w", reads="u", active_only=True)))
+
 # The keys are those of streamdl_learner.RULES.
 TRAFFIC = {
     "sgd": _active("w"),
@@ -100,9 +103,9 @@ TRAFFIC = {
     "meta_scalar_sgd": _one("wh"),
     "meta_scalar_adamw": _one("whmv"),
     "meta_weightwise_sgd": _one("wha"),
-    "upgd": _summed("u"),
+    "upgd": _UPGD,
     "upgd_noisy": _summed("u", noise=True),
-    "upgd_local": _summed("u"),
+    "upgd_local": _UPGD,
     "continual_backprop": _active("w"),
     "redo": _active("w"),
     "self_normalized_reset": _active("w"),
@@ -120,7 +123,7 @@ TRAFFIC = {
     ),
     "hare_and_tortoise": Traffic("ws", (Pass("w", active_only=True), Pass("s", reads="w"))),
     "normalize_and_project": Traffic(
-        "w", (Pass("w", active_only=True), Pass(reads="w"), Pass("w"), Pass(reads="w"))
+        "w", (Pass("w", active_only=True), Pass(reads="w"), Pass("w"))
     ),
     "selective_weight_reinit": Traffic("wu", (Pass("w", active_only=True),)),  # between two looks
     "continuous_continual_backprop": _active("w"),  # likewise

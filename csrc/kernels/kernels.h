@@ -281,6 +281,12 @@ struct Kernels {
   // w = (1 - shrink) w + noise N(0,1) for the n weights of a row; returns max |w|.
   T (*perturb)(T* row, int n, double shrink, double noise, const uint32_t* counter, const uint32_t* key);
 
+  // Of matrices whose rows of n numbers lie `stride` apart: slow = decay slow + rest w; the sum of w^2, each row's by
+  // itself; w = factor w, which returns max |w|.
+  void (*follow)(const T* w, T* slow, ptrdiff_t stride, int rows, int n, T decay, T rest);
+  double (*squares)(const T* w, ptrdiff_t stride, int rows, int n);
+  T (*multiply_all)(T* w, ptrdiff_t stride, int rows, int n, double factor);
+
   // The n draws that follow counter[0], as numbers in [0, 1): of words 0 and 1, and where wanted of 2 and 3.
   void (*uniforms)(double* first, double* second, int n, const uint32_t* counter, const uint32_t* key);
 

@@ -31,9 +31,13 @@ void LearnerOf<T>::hare_and_tortoise(const MethodInfo& method) {
   using Table = base::HareAndTortoise;
   const double* h = hyper() + method.hyper;
   const T decay = (T)h[Table::decay], rest = (T)(1 - h[Table::decay]);
-  visit_slow([=](const T* w, T* slow, int n) {
-    for (int k = 0; k < n; ++k) slow[k] = decay * slow[k] + rest * w[k];
+  const auto follow = kernels_.follow;
+  plan_->each_matrix([&](const Dense& d, uint32_t) {
+    const int last = d.vectors - 1;
+    follow(vector(d, 0), vector(d, 0) + d.slow, (ptrdiff_t)d.vector_stride, last, d.columns, decay, rest);
+    follow(bias(d), bias(d) + d.offset_of(last, d.slow), 0, 1, d.bias_columns, decay, rest);
   });
+  visit_slow_of_operations([=](T* w, T* slow, int n) { follow(w, slow, 0, 1, n, decay, rest); });
   if (!is_due(h[Table::period])) return;
   visit_slow([](T* w, const T* slow, int n) { std::copy(slow, slow + n, w); });
   for (size_t l = 0; l < plan_->dense.size(); ++l) weights_changed(l, largest_weight(l));

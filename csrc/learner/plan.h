@@ -145,7 +145,8 @@ struct RuleInfo {
   const int* clocks = nullptr;
   base::Sums sums;
   bool silent_rows_rest = true, uses_sensitivity = false, uses_output_slope = false, uses_noise = false,
-       descends_output = false, one_output = false, unit_moves_silent = false, starts_at_weight = false;
+       descends_output = false, one_output = false, unit_moves_silent = false, silent_rows_rest_at_last = false,
+       starts_at_weight = false;
   const char* cannot_wait = nullptr;  // or the reason why lazy rows are refused
   bool (*serves)(const double* hyper, const int* options) = nullptr;
   bool sensitive() const { return uses_sensitivity || uses_output_slope; }

@@ -1,4 +1,5 @@
 // Normalize and project: the weights of each layer return to the norm that they had at first.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -6,19 +7,10 @@
 
 namespace streamdl {
 
-// The Frobenius norm of a layer's weights. Eight sums run beside each other in a fixed order, whatever vectors the
-// compiler makes of them.
+// The Frobenius norm of a layer's weights.
 template <class T>
 double LearnerOf<T>::norm(const Dense& d) const {
-  double squares = 0;
-  for (int i = 0; i + 1 < d.vectors; ++i) {
-    const T* w = vector(d, i);
-    double part[8] = {};
-    for (int k = 0; k < d.columns; k += 8)
-      for (int u = 0; u < 8; ++u) part[u] += (double)w[k + u] * (double)w[k + u];
-    squares += ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
-  }
-  return std::sqrt(squares);
+  return std::sqrt(kernels_.squares(vector(d, 0), (ptrdiff_t)d.vector_stride, d.vectors - 1, d.columns));
 }
 
 // Lyle et al., 2024.
@@ -29,9 +21,8 @@ void LearnerOf<T>::normalize_and_project(const MethodInfo& method) {
     const double first = *block_->at<double>(d.norm), now = norm(d);
     if (!(first > 0 && now > 0 && now <= std::numeric_limits<double>::max())) return;
     const double factor = first / now;
-    for (int i = 0; i + 1 < d.vectors; ++i)
-      for (int k = 0; k < d.columns; ++k) vector(d, i)[k] = (T)(vector(d, i)[k] * factor);
-    if (place < plan_->dense.size()) weights_changed(place, largest_weight(place));
+    const T most = kernels_.multiply_all(vector(d, 0), (ptrdiff_t)d.vector_stride, d.vectors - 1, d.columns, factor);
+    if (place < plan_->dense.size()) weights_changed(place, std::max(most, kernels_.largest(bias(d), d.bias_columns)));
   });
 }
 

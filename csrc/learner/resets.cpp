@@ -62,8 +62,13 @@ void LearnerOf<T>::self_normalized_reset(const MethodInfo& method) {
              *past = block_->at<uint64_t>(u.past);
     std::vector<int>& chosen = chosen_[hidden + 1];
     chosen.clear();
+    uint64_t* const histograms = block_->at<uint64_t>(u.histogram);
+    constexpr int kAhead = 16;
     for (int k = 0; k < units; ++k) {
-      uint64_t* histogram = block_->at<uint64_t>(u.histogram) + (size_t)k * Table::kBins;
+      // Every unit has a line of its own histogram looked at: a miss each.
+      if (const int next = k + kAhead; next < units)
+        __builtin_prefetch(histograms + (size_t)next * Table::kBins + Table::bin_of(silence[next]), 1);
+      uint64_t* histogram = histograms + (size_t)k * Table::kBins;
       bool due = false;
       for (int e = 0; e < examples; ++e) {
         if (activation[(size_t)e * units + k] > T(0)) {

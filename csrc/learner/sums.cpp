@@ -154,8 +154,13 @@ void LearnerOf<T>::learn_in_two_passes() {
   if (calls_[0].propagates) back_ops(0, diagonal(), true), step_ops(0);
   measuring_ = false;
   if (!conclude()) return;
+  const bool rest = plan_->rule.silent_rows_rest_at_last && decay_rate() == 0 && pull() == 0;
   for (int l = (int)calls_.size(); l-- > 0;) {
     Call& c = calls_[l];
+    if (rest && plan_->boundaries[l].skips && !c.incoming) {  // incoming sums add up over tiles of all rows
+      c.update.rows = scratch_[l].active;
+      c.update.row_count = scratch_[l].count;
+    }
     if (c.moves_silent) {
       if (l == 0 && inputs_.gathered) leave_gathered();
       c.update.rows = scratch_[l].all;

@@ -46,7 +46,7 @@ STREAMDL_HD V ln2_low() {
 template <class V>
 STREAMDL_HD V reduce(V x, V& n) {
   n = round(x * constant<V>(0x1.715476p+0f, 0x1.71547652b82fep+0));
-  return fma(-n, ln2_low<V>(), fma(-n, ln2_high<V>(), x));
+  return fnma(n, ln2_low<V>(), fnma(n, ln2_high<V>(), x));
 }
 
 // (exp(r) - 1 - r) / r^2 for |r| <= ln(2)/2.
@@ -102,6 +102,14 @@ STREAMDL_HD V exp_within(V c, V y) {
   if (all(abs(c) <= V(0.34f))) [[likely]]
     return exp_near_zero(c * y);
   return exp(c * y);
+}
+
+// e^x for x <= 0, or NaN.
+template <class V>
+STREAMDL_HD V exp_below(V x) {
+  if (any(x < constant<V>(-87.0f, -708.0))) [[unlikely]]
+    return exp_outside(x);
+  return exp_inside(x);
 }
 
 // a e^(c y), where c y is one step of ln a and mostly small. In float a lane with |c y| <= 1/256 takes
@@ -204,7 +212,7 @@ STREAMDL_HD V quotient(V a, V b, V c) {
   const V lost = c - (d - b);  // exact
   const V inverse = V(1) / d;
   const V q = a * inverse;
-  return fma(fma(-q, lost, fma(-q, d, a)), inverse, q);
+  return fma(fnma(q, lost, fnma(q, d, a)), inverse, q);
 }
 
 // tanh x = E / (E + 2) with E = exp(2|x|) - 1 = 2^n (exp(r) - 1) + (2^n - 1) (1.8, 2.0 ulp).
@@ -221,14 +229,14 @@ STREAMDL_HD V tanh(V x) {
 // Logistic function 1 / (1 + exp(-x)); from exp(-|x|), so nothing overflows (1.5, 1.5 ulp).
 template <class V>
 STREAMDL_HD V sigmoid(V x) {
-  const V e = exp(-abs(x));
+  const V e = exp_below(-abs(x));
   return quotient(select(x < V(0), e, V(1)), V(1), e);
 }
 
 // log(1 + exp x) = max(x, 0) + log(1 + exp(-|x|)), for every x without a threshold (1.8, 1.8 ulp).
 template <class V>
 STREAMDL_HD V softplus(V x) {
-  const V e = exp(-abs(x));
+  const V e = exp_below(-abs(x));
   // 1 + e = 2^n (1 + f) with 1 + f near 1; both forms of f keep the bits of e.
   const auto large = e > constant<V>(0x1.a8279ap-2f, 0x1.a827999fcef32p-2);
   const V f = select(large, V(0.5f) * (e - V(1)), e);
@@ -297,7 +305,7 @@ STREAMDL_HD void normals(W word0, W word1, V& z0, V& z1) {
   const V cosine =
       polynomial(z, 0x1p+0f, -0x1.3bd3ccp+2f, 0x1.03c1e4p+2f, -0x1.55d076p+0f, 0x1.e126f2p-3f, -0x1.8fb73ep-6f);
   const V twice = sine + sine;
-  z0 = radius * fma(-twice, sine, V(1));
+  z0 = radius * fnma(twice, sine, V(1));
   z1 = radius * (twice * cosine);
 }
 

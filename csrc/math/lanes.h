@@ -13,6 +13,13 @@
 
 STREAMDL_BEGIN
 
+#if !defined(STREAMDL_USE_AVX512) && !defined(STREAMDL_USE_AVX2)
+// Words as they are best multiplied, see lanes_avx512.h: elsewhere as they are.
+using SpreadWords = Words;
+STREAMDL_HD SpreadWords spread(Words a) { return a; }
+STREAMDL_HD Words gathered(SpreadWords a) { return a; }
+#endif
+
 // Whether this is the set without vector instructions, which is for being right.
 #if defined(STREAMDL_USE_AVX512) || defined(STREAMDL_USE_AVX2) || defined(STREAMDL_USE_NEON)
 inline constexpr bool kPlain = false;

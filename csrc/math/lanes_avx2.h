@@ -375,6 +375,38 @@ STREAMDL_HD Words multiply(Words a, uint32_t b, Words& high) {
   const __m256i factor = _mm256_set1_epi32((int)b);
   return {multiply_half(a.low, factor, high.low), multiply_half(a.high, factor, high.high)};
 }
+// The words two by two in lanes of 64 bits, the upper halves of which hold anything: multiplied without a shuffle.
+struct SpreadWords {
+  __m256i part[4];  // even and odd ones of either register
+  SpreadWords() = default;
+  STREAMDL_HD SpreadWords(uint32_t a) {
+    for (__m256i& p : part) p = _mm256_set1_epi32((int)a);
+  }
+};
+STREAMDL_HD SpreadWords spread(Words a) {
+  SpreadWords s;
+  s.part[0] = a.low;
+  s.part[1] = _mm256_srli_epi64(a.low, 32);
+  s.part[2] = a.high;
+  s.part[3] = _mm256_srli_epi64(a.high, 32);
+  return s;
+}
+STREAMDL_HD Words gathered(SpreadWords a) {
+  return {_mm256_blend_epi32(a.part[0], _mm256_slli_epi64(a.part[1], 32), 0xaa),
+          _mm256_blend_epi32(a.part[2], _mm256_slli_epi64(a.part[3], 32), 0xaa)};
+}
+STREAMDL_HD SpreadWords operator^(SpreadWords a, SpreadWords b) {
+  for (int i = 0; i < 4; ++i) a.part[i] = _mm256_xor_si256(a.part[i], b.part[i]);
+  return a;
+}
+STREAMDL_HD SpreadWords multiply(SpreadWords a, uint32_t b, SpreadWords& high) {
+  const __m256i factor = _mm256_set1_epi32((int)b);
+  for (int i = 0; i < 4; ++i) {
+    a.part[i] = _mm256_mul_epu32(a.part[i], factor);
+    high.part[i] = _mm256_srli_epi64(a.part[i], 32);
+  }
+  return a;
+}
 STREAMDL_HD Lanes<float> to_unit(Words a) {
   const Lanes<float> whole(Half<float>(_mm256_cvtepi32_ps(_mm256_srli_epi32(a.low, 8))),
                            Half<float>(_mm256_cvtepi32_ps(_mm256_srli_epi32(a.high, 8))));
@@ -384,6 +416,12 @@ STREAMDL_HD Lanes<float> to_unit(Words a) {
 STREAMDL_HD void widen(Lanes<float> a, Lanes<double>& first, Lanes<double>& second) {
   first = {_mm256_cvtps_pd(_mm256_castps256_ps128(a.low.v)), _mm256_cvtps_pd(_mm256_extractf128_ps(a.low.v, 1))};
   second = {_mm256_cvtps_pd(_mm256_castps256_ps128(a.high.v)), _mm256_cvtps_pd(_mm256_extractf128_ps(a.high.v, 1))};
+}
+STREAMDL_HD __m256 narrow_half(Lanes<double> a) {
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(a.low.v)), _mm256_cvtpd_ps(a.high.v), 1);
+}
+STREAMDL_HD Lanes<float> narrow(Lanes<double> first, Lanes<double> second) {
+  return {narrow_half(first), narrow_half(second)};
 }
 
 STREAMDL_END

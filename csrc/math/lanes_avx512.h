@@ -178,16 +178,8 @@ STREAMDL_HD Lanes<double> round(Lanes<double> a) {
   return (a + shift) - shift;
 }
 
-STREAMDL_HD Lanes<float> scale(Lanes<float> a, Lanes<float> n) {
-  const __m512i shifted = _mm512_castps_si512((n + Lanes<float>(12582912.0f)).all);
-  const __m512i biased = _mm512_add_epi32(shifted, _mm512_set1_epi32(127));
-  return a * Lanes<float>(_mm512_castsi512_ps(_mm512_slli_epi32(biased, 23)));
-}
-STREAMDL_HD Lanes<double> scale(Lanes<double> a, Lanes<double> n) {
-  const __m512i shifted = _mm512_castpd_si512((n + Lanes<double>(6755399441055744.0)).all);
-  const __m512i biased = _mm512_add_epi64(shifted, _mm512_set1_epi64(1023));
-  return a * Lanes<double>(_mm512_castsi512_pd(_mm512_slli_epi64(biased, 52)));
-}
+STREAMDL_HD Lanes<float> scale(Lanes<float> a, Lanes<float> n) { return _mm512_scalef_ps(a.all, n.all); }
+STREAMDL_HD Lanes<double> scale(Lanes<double> a, Lanes<double> n) { return _mm512_scalef_pd(a.all, n.all); }
 
 STREAMDL_HD Lanes<float> split(Lanes<float> a, Lanes<float>& n) {
   const __m512i root = _mm512_set1_epi32(0x3f3504f3);
@@ -305,6 +297,26 @@ STREAMDL_HD Words multiply(Words a, uint32_t b, Words& high) {
   high = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
   return _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
 }
+// The words two by two in lanes of 64 bits, the upper halves of which hold anything: multiplied without a shuffle.
+struct SpreadWords {
+  __m512i even, odd;
+  SpreadWords() = default;
+  STREAMDL_HD SpreadWords(uint32_t a) : even(_mm512_set1_epi32((int)a)), odd(even) {}
+  STREAMDL_HD SpreadWords(__m512i e, __m512i o) : even(e), odd(o) {}
+};
+STREAMDL_HD SpreadWords spread(Words a) { return {a.all, _mm512_srli_epi64(a.all, 32)}; }
+STREAMDL_HD Words gathered(SpreadWords a) {
+  return _mm512_mask_blend_epi32(0xaaaa, a.even, _mm512_slli_epi64(a.odd, 32));
+}
+STREAMDL_HD SpreadWords operator^(SpreadWords a, SpreadWords b) {
+  return {_mm512_xor_si512(a.even, b.even), _mm512_xor_si512(a.odd, b.odd)};
+}
+STREAMDL_HD SpreadWords multiply(SpreadWords a, uint32_t b, SpreadWords& high) {
+  const __m512i factor = _mm512_set1_epi32((int)b);
+  const SpreadWords low(_mm512_mul_epu32(a.even, factor), _mm512_mul_epu32(a.odd, factor));
+  high = {_mm512_srli_epi64(low.even, 32), _mm512_srli_epi64(low.odd, 32)};
+  return low;
+}
 STREAMDL_HD Lanes<float> to_unit(Words a) {
   return Lanes<float>(_mm512_cvtepi32_ps(_mm512_srli_epi32(a.all, 8))) * Lanes<float>(0x1p-24f);
 }
@@ -312,6 +324,9 @@ STREAMDL_HD Lanes<float> to_unit(Words a) {
 STREAMDL_HD void widen(Lanes<float> a, Lanes<double>& first, Lanes<double>& second) {
   first = _mm512_cvtps_pd(_mm512_castps512_ps256(a.all));
   second = _mm512_cvtps_pd(upper(a.all));
+}
+STREAMDL_HD Lanes<float> narrow(Lanes<double> first, Lanes<double> second) {
+  return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(first.all)), _mm512_cvtpd_ps(second.all), 1);
 }
 
 STREAMDL_END

@@ -332,6 +332,15 @@ STREAMDL_HD void widen(Lanes<float> a, Lanes<double>& first, Lanes<double>& seco
   }
 }
 
+STREAMDL_HD Lanes<float> narrow(Lanes<double> first, Lanes<double> second) {
+  Lanes<float> r;
+  for (int k = 0; k < 2; ++k) {
+    r.part[k] = vcvt_high_f32_f64(vcvt_f32_f64(first.part[2 * k]), first.part[2 * k + 1]);
+    r.part[k + 2] = vcvt_high_f32_f64(vcvt_f32_f64(second.part[2 * k]), second.part[2 * k + 1]);
+  }
+  return r;
+}
+
 #undef STREAMDL_PARTS
 
 STREAMDL_END

@@ -244,5 +244,14 @@ STREAMDL_PLAIN void widen(Lanes<float> a, Lanes<double>& first, Lanes<double>& s
     second.lane[i] = (double)a.lane[i + 8];
   }
 }
+// Back, each rounded once.
+STREAMDL_PLAIN Lanes<float> narrow(Lanes<double> first, Lanes<double> second) {
+  Lanes<float> r;
+  for (int i = 0; i < 8; ++i) {
+    r.lane[i] = (float)first.lane[i];
+    r.lane[i + 8] = (float)second.lane[i];
+  }
+  return r;
+}
 
 STREAMDL_END

@@ -99,6 +99,8 @@ struct RuleDefaults {
   static constexpr unsigned measure_writes = ~0u, apply_writes = ~0u;
   // Scope::unit: whether a sum can change weights whose input is silent.
   static constexpr bool unit_moves_silent = false;
+  // Sums::before: x = 0 changes nothing in the second pass.
+  static constexpr bool silent_rows_rest_at_last = false;
   static constexpr bool uses_sensitivity = false;
   static constexpr bool uses_output_slope = false;  // d is |d (sum of squared outputs) / d w| instead
   static constexpr bool uses_exponential = false;

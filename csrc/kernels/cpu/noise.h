@@ -13,11 +13,11 @@ inline constexpr int kNormals = 64;
 // from 0, and a key.
 template <class T>
 STREAMDL_HD void draw_normals(T* out, uint32_t first, const uint32_t* noise, int n) {
-  Words words[4];
-  philox(Words(noise[0] + first) + iota(), noise[1], noise[2], noise[3], noise[4], noise[5], words);
+  SpreadWords words[4];
+  philox(spread(Words(noise[0] + first) + iota()), noise[1], noise[2], noise[3], noise[4], noise[5], words);
   for (int half = 0; half < 2; ++half) {
     Lanes<float> z[2];
-    normals(words[2 * half], words[2 * half + 1], z[0], z[1]);
+    normals(gathered(words[2 * half]), gathered(words[2 * half + 1]), z[0], z[1]);
     for (int k = 0; k < 2; ++k) {
       T* const to = out + 32 * half + 16 * k;
       if constexpr (sizeof(T) == 4) {

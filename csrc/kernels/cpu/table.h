@@ -4,6 +4,7 @@
 #include "kernels/cpu/by_output.h"
 #include "kernels/cpu/lazy.h"
 #include "kernels/cpu/losses.h"
+#include "kernels/cpu/matrices.h"
 #include "kernels/cpu/measure.h"
 #include "kernels/cpu/sparse.h"
 #include "kernels/cpu/survey.h"
@@ -36,6 +37,14 @@ constexpr unsigned mode_of(unsigned m) {
   return m;
 }
 
+// The same where values are bounded: decay and incoming sums are rare enough for every value to be looked at.
+template <class Rule>
+constexpr unsigned bounded_mode_of(unsigned m) {
+  if (!Rule::many_modes) m |= kOutgoingSums | kPropagate;
+  if (Rule::sums.before) m &= ~(unsigned)kPropagate;
+  return m | kBounded;
+}
+
 template <class Rule, class T>
 constexpr RuleKernels<T> rule_kernels() {
   RuleKernels<T> k{};
@@ -49,12 +58,11 @@ constexpr RuleKernels<T> rule_kernels() {
   STREAMDL_MODE(12) STREAMDL_MODE(13) STREAMDL_MODE(14) STREAMDL_MODE(15)
 #undef STREAMDL_MODE
       // clang-format on
-      if constexpr (requires { &Rule::bound; }) {
+      if constexpr (requires(double* most) { Rule::bound(most, 0.0, most); }) {
     k.bound = &Rule::bound;
-    // Decay and incoming sums are rare enough for every value to be looked at.
-#define STREAMDL_BOUNDED(m)                                                       \
-  k.update[(m) | kBounded] = &update < Rule, kPlain ? (m) : (m) | kBounded, T > ; \
-  k.update_by_output[(m) | kBounded] = &update_by_output < Rule, kPlain ? (m) : (m) | kBounded, T > ;
+#define STREAMDL_BOUNDED(m)                                                                         \
+  k.update[(m) | kBounded] = &update<Rule, (kPlain ? mode_of<Rule> : bounded_mode_of<Rule>)(m), T>; \
+  k.update_by_output[(m) | kBounded] = &update_by_output<Rule, (kPlain ? mode_of<Rule> : bounded_mode_of<Rule>)(m), T>;
     STREAMDL_BOUNDED(0) STREAMDL_BOUNDED(1) STREAMDL_BOUNDED(4) STREAMDL_BOUNDED(5)
 #undef STREAMDL_BOUNDED
   }
@@ -97,7 +105,7 @@ const Kernels<T>& table() {
       &normalize<T>, &normalize_back<T>, &affine<T>, &drop<T>, &multiply<T>,
       {&elementwise_loss<SquaredError, T>, &cross_entropy<T>, &elementwise_loss<BinaryCrossEntropy, T>,
        &elementwise_loss<Huber, T>},
-      &perturb<T>, &uniforms,
+      &perturb<T>, &follow<T>, &squares<T>, &multiply_all<T>, &uniforms,
       {STREAMDL_UTILITIES(STREAMDL_UTILITY)},
       &mark_active<T>,
       &survey<int32_t, T>, &survey<int64_t, T>,

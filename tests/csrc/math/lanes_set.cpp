@@ -101,13 +101,17 @@ void run_vectors(Operation operation, const T* in, T* out, int blocks) {
               out[i] = from_bits((uint32_t)to_bits(value[i]));
               out[16 + i] = from_bits((uint32_t)(to_bits(value[i]) >> 32));
             }
+            const Lanes<double> third(1.0 / 3);
+            store(out + 32, narrow(first * third, second * third));
           } else {
             philox(Words(bits[0]) + iota(), bits[1], bits[2], bits[3], bits[4], bits[5], words);
             if (operation == philox_words) {
               for (int i = 0; i < 4; ++i) reveal(words[i], out + 32 * i);
             } else {
               V z0, z1;
-              normals(words[0], words[1], z0, z1);
+              SpreadWords spread_words[4];
+              philox(spread(Words(bits[0]) + iota()), bits[1], bits[2], bits[3], bits[4], bits[5], spread_words);
+              normals(gathered(spread_words[0]), gathered(spread_words[1]), z0, z1);
               store(out, z0);
               store(out + 16, z1);
             }
