@@ -64,13 +64,13 @@ void run_vectors(Operation operation, const T* in, T* out, int blocks) {
         out[width] = (T)count;
         break;
       }
-      case gathered: {
+      case picked: {
         int32_t index[width];
         for (int i = 0; i < width; ++i) index[i] = (int32_t)in[3 * width + i] & (kVectorsIn * width - 1);
         for (int i = 0; i < width; i += Register<T>::width) store(out + i, gather(in, index + i));
         break;
       }
-      case added: {  // to four numbers that differ
+      case scattered: {  // to four numbers that differ
         int32_t index[4];
         for (int i = 0; i < 4; ++i) index[i] = ((int32_t)in[3 * width] + 5 * i) & (width - 1);
         store(out, c);

@@ -48,7 +48,7 @@
 // clang-format on
 
 // Results that belong to a whole vector.
-#define VECTOR_OPERATIONS(X) X(sums) X(four_sums) X(maxima) X(masks) X(firsts) X(positions) X(gathered) X(added)
+#define VECTOR_OPERATIONS(X) X(sums) X(four_sums) X(maxima) X(masks) X(firsts) X(positions) X(picked) X(scattered)
 
 // Only for float.
 #define FLOAT_OPERATIONS(X) X(widened) X(philox_words) X(normal_pairs)
