@@ -342,7 +342,8 @@ void LearnerOf<T>::prepare() {
     const auto& update = d.by_output ? rule.update_by_output : rule.update;
     call.run = d.edges ? rule.update_edges[decay] : update[mode];
     call.plain = !plan_->rule.field_count && !pool_ && !call.incoming;
-    call.run_bounded = d.edges ? nullptr : update[mode | kBounded];
+    // While memory is waited for, a look at each value costs nothing; Adam's rows even come faster with it.
+    call.run_bounded = d.edges || d.level == Level::memory ? nullptr : update[mode | kBounded];
     call.moves_silent = false;
     UpdateArgs<T>& a = call.update = {};
     a.weights = vector(d, 0);
