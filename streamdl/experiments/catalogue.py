@@ -250,7 +250,6 @@ _ALL = (
         metric="accuracy",
         panels=(Panel("accuracy", "Online accuracy (%)", 100.0), *PLASTICITY_PANELS),
         seeds=1,
-        baseline="backprop",
     ),
     Experiment(
         name="slowly-changing-regression",

@@ -382,6 +382,7 @@ def test_every_experiment_has_four_panels_and_known_methods() -> None:
         assert len(experiment.panels) == 4
         assert set(experiment.configuration.methods) <= METHODS.keys()
         assert experiment.baseline in {"", *experiment.configuration.methods}
+        assert experiment.metric == "error" or not experiment.baseline, "errors are compared"
         for method in experiment.configuration.methods:
             keys = set(METHODS[method].sweeps)
             assert keys <= set(experiment.configuration.sweeps()), f"{experiment.name}, {method}"
