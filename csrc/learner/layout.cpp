@@ -190,8 +190,7 @@ void Plan::lay_out_as() {
     if (resets) {
       const char* of = "SelfNormalizedReset";
       const size_t bins = base::SelfNormalizedReset::kBins;
-      u.silence = scalar(name(of, "silence"), Type::u64, units);
-      u.longer = scalar(name(of, "longer"), Type::u64, units);
+      u.fired = scalar(name(of, "fired"), Type::u64, units);
       u.past = scalar(name(of, "past"), Type::u64, units);
       u.histogram = place(sizeof(uint64_t) * bins * units);
       entries.push_back({name(of, "histogram"),

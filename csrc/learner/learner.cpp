@@ -70,6 +70,12 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan) : Learner(std::move(pl
   gradients_.resize(plan_->dense.size());
   sensitivities_.resize(plan_->dense.size());
   for (const Boundary& b : plan_->boundaries) chosen_.emplace_back().reserve(b.units);
+  if (plan_->method(Method::SelfNormalizedReset))
+    for (size_t i = 0; i < plan_->hidden.size(); ++i) {
+      const UnitState& u = plan_->hidden[i];
+      silences_.emplace_back(plan_->dense[i].outputs, block_->at<uint64_t>(u.fired), block_->at<uint64_t>(u.past),
+                             block_->at<uint64_t>(u.histogram));
+    }
   if (plan_->edge_methods) rewirer_ = std::make_unique<Rewirer>(*plan_);
   sums_.resize(plan_->array_names.size());
   factors_.resize(plan_->array_names.size());
@@ -115,7 +121,7 @@ uint64_t LearnerOf<T>::fingerprint() const {
 template <class T>
 void LearnerOf<T>::state_touched() {
   if (touched_) return;  // the weights as they were before the first look count
-  wake_all();
+  catch_up();
   state_loaded();
 }
 
@@ -124,6 +130,13 @@ void LearnerOf<T>::state_loaded() {
   if (plan_->incoming_sums) weights_seen_ = fingerprint();
   all_current();
   touched_ = true;
+}
+
+// What waits to be done to the state is done.
+template <class T>
+void LearnerOf<T>::catch_up() {
+  wake_all();
+  for (Silences& silences : silences_) silences.settle();
 }
 
 // Drops everything that is derived from the state. Incoming sums are part of the state, kept from step to
@@ -282,6 +295,10 @@ template <class T>
 void LearnerOf<T>::prepare() {
   prepared_ = true;
   prepare_plasticity();
+  if (const MethodInfo* method = plan_->method(Method::SelfNormalizedReset))
+    for (Silences& silences : silences_)
+      silences.judge_by(hyper()[method->hyper + base::SelfNormalizedReset::threshold],
+                        hyper()[method->hyper + base::SelfNormalizedReset::minimum]);
   const bool decay = decays();
   auto rests = [&](size_t layer) { return rows_rest() || (layer < calls_.size() && plan_->waits(layer)); };
   const double step_size = hyper()[0], most_normal = 6;
@@ -342,8 +359,10 @@ void LearnerOf<T>::prepare() {
     const auto& update = d.by_output ? rule.update_by_output : rule.update;
     call.run = d.edges ? rule.update_edges[decay] : update[mode];
     call.plain = !plan_->rule.field_count && !pool_ && !call.incoming;
-    // While memory is waited for, a look at each value costs nothing; Adam's rows even come faster with it.
-    call.run_bounded = d.edges || d.level == Level::memory ? nullptr : update[mode | kBounded];
+    // While memory is waited for, a look at each value costs nothing; Adam's rows even come faster with it. Where it
+    // comes with decay and clipping, those do cost.
+    const bool looks = d.edges || (d.level == Level::memory && plan_->rule.many_modes);
+    call.run_bounded = looks ? nullptr : update[mode | kBounded];
     call.moves_silent = false;
     UpdateArgs<T>& a = call.update = {};
     a.weights = vector(d, 0);

@@ -13,6 +13,7 @@
 #include "learner/operation.h"
 #include "learner/plan.h"
 #include "learner/rewirer.h"
+#include "learner/silences.h"
 #include "learner/stateful.h"
 #include "learner/threads.h"
 
@@ -110,7 +111,7 @@ class LearnerOf : public Learner {
   void state_touched() override;
   void state_loaded() override;
   void settle() override {
-    wake_all();
+    catch_up();
     if (touched_) refresh();
   }
   void hyper_changed() override;
@@ -244,6 +245,7 @@ class LearnerOf : public Learner {
   void wake_layer(int l, uint64_t updates);
   void wake_all(uint64_t updates);
   void wake_all() { wake_all(updates()); }
+  void catch_up();
   void all_current();
   void lazy_rows_updated();
 
@@ -378,7 +380,6 @@ class LearnerOf : public Learner {
   void forget(int hidden, int unit);
   void restart(int hidden, int unit);
   template <class Visit> void visit_newborn(const Visit& visit);
-  void forget_silences(int hidden, int unit);
 
   T* allocate(size_t count) { return memory_.allocate<T>(count); }
 
@@ -391,6 +392,7 @@ class LearnerOf : public Learner {
   std::vector<Waiting> waiting_;  // per dense layer, or empty
   std::vector<std::vector<int>> chosen_;
   std::unique_ptr<Rewirer> rewirer_;           // with a method that moves edges
+  std::vector<Silences> silences_;             // per hidden layer, with self-normalised resets
   std::vector<T*> gradients_, sensitivities_;  // of a minibatch, made at its first use,
   T* gathered_[kMaxClocks + 2] = {};           // and what a sparse layer's row leads to
   T* output_;

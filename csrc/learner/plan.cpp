@@ -81,6 +81,7 @@ bool choose(Plan& plan, int index) {
   r.one_output = Rule::one_output || Rule::descends_output;
   r.unit_moves_silent = Rule::unit_moves_silent;
   r.silent_rows_rest_at_last = Rule::silent_rows_rest_at_last;
+  r.many_modes = Rule::many_modes;
   r.serves = &Rule::serves;
   r.cannot_wait = base::cannot_wait<Rule>();
   plan.rule = r;

@@ -130,9 +130,9 @@ struct UnitState {
   size_t birth = 0, replacements = 0;
   // Continual Backprop
   size_t utility = 0, mean_activation = 0, decay_power = 0, incoming_sum = 0, counter = 0;
-  size_t incoming_peak = 0;                                 // the largest incoming_sum since it was added up anew
-  size_t magnitude = 0;                                     // ReDo: sum of |h| in this period
-  size_t silence = 0, longer = 0, past = 0, histogram = 0;  // self-normalised resets; see resets.cpp
+  size_t incoming_peak = 0;                   // the largest incoming_sum since it was added up anew
+  size_t magnitude = 0;                       // ReDo: sum of |h| in this period
+  size_t fired = 0, past = 0, histogram = 0;  // self-normalised resets; see silences.h
 };
 
 // What the tables of the chosen rule say.
@@ -146,7 +146,7 @@ struct RuleInfo {
   base::Sums sums;
   bool silent_rows_rest = true, uses_sensitivity = false, uses_output_slope = false, uses_noise = false,
        descends_output = false, one_output = false, unit_moves_silent = false, silent_rows_rest_at_last = false,
-       starts_at_weight = false;
+       starts_at_weight = false, many_modes = false;
   const char* cannot_wait = nullptr;  // or the reason why lazy rows are refused
   bool (*serves)(const double* hyper, const int* options) = nullptr;
   bool sensitive() const { return uses_sensitivity || uses_output_slope; }

@@ -173,7 +173,7 @@ void LearnerOf<T>::forget(int hidden, int unit) {
     block_->at<double>(u.decay_power)[unit] = 1;
   }
   if (plan_->incoming_sums) rebuild_incoming(hidden, unit);
-  if (plan_->method(Method::SelfNormalizedReset)) forget_silences(hidden, unit);
+  if (!silences_.empty()) silences_[hidden].forget(unit, steps());
   if (const size_t at = plan_->dense[hidden].partial_utility) block_->at<T>(at)[unit] = T(1);
 }
 

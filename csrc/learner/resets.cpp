@@ -1,6 +1,7 @@
 // ReDo and self-normalised resets: units that have been silent for too long are born again.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "learner/learner.h"
 
@@ -48,52 +49,22 @@ void LearnerOf<T>::redo(const MethodInfo& method) {
     for (int unit : chosen_[i + 1]) silence((int)i, unit);
 }
 
-// Farias and Jozefiak, 2025. Of each unit: `silence`, the examples since it fired; a histogram of past silences; how
-// many they are; and how many were `longer`, those in the bin of the present one included. That number is brought up
-// to date whenever the present silence enters a bin, so that a step costs one look.
+// Farias and Jozefiak, 2025.
 template <class T>
-void LearnerOf<T>::self_normalized_reset(const MethodInfo& method) {
-  using Table = base::SelfNormalizedReset;
-  const double* h = hyper() + method.hyper;
+void LearnerOf<T>::self_normalized_reset(const MethodInfo&) {
+  const uint64_t now = steps();
   visit_activations([&](int hidden, const T* activation, int examples) {
-    const UnitState& u = plan_->hidden[hidden];
     const int units = plan_->dense[hidden].outputs;
-    uint64_t *silence = block_->at<uint64_t>(u.silence), *longer = block_->at<uint64_t>(u.longer),
-             *past = block_->at<uint64_t>(u.past);
-    std::vector<int>& chosen = chosen_[hidden + 1];
-    chosen.clear();
-    uint64_t* const histograms = block_->at<uint64_t>(u.histogram);
-    constexpr int kAhead = 16;
-    for (int k = 0; k < units; ++k) {
-      // Every unit has a line of its own histogram looked at: a miss each.
-      if (const int next = k + kAhead; next < units)
-        __builtin_prefetch(histograms + (size_t)next * Table::kBins + Table::bin_of(silence[next]), 1);
-      uint64_t* histogram = histograms + (size_t)k * Table::kBins;
-      bool due = false;
-      for (int e = 0; e < examples; ++e) {
-        if (activation[(size_t)e * units + k] > T(0)) {
-          ++histogram[Table::bin_of(silence[k])];
-          longer[k] = ++past[k];
-          silence[k] = 0;
-          continue;
-        }
-        const int bin = Table::bin_of(silence[k]);
-        if (Table::bin_of(++silence[k]) != bin) longer[k] -= std::min(longer[k], histogram[bin]);
-        due |= (double)past[k] >= h[Table::minimum] && (double)longer[k] / (double)past[k] <= h[Table::threshold];
-      }
-      if (due) chosen.push_back(k);
+    Silences& silences = silences_[hidden];
+    T* const h = value(hidden + 1);  // has padding
+    for (int e = 0; e < examples; ++e) {
+      if (minibatch_) std::memcpy(h, activation + (size_t)e * units, sizeof(T) * (size_t)units);
+      kernels_.mark_active(h, units, 1, silences.marks(), nullptr);
+      silences.observe(now - (uint64_t)(examples - 1 - e));
     }
+    silences.take_due(chosen_[hidden + 1]);
   });
   renew_chosen();
-}
-
-template <class T>
-void LearnerOf<T>::forget_silences(int hidden, int unit) {
-  const UnitState& u = plan_->hidden[hidden];
-  for (size_t at : {u.silence, u.longer, u.past}) block_->at<uint64_t>(at)[unit] = 0;
-  constexpr int bins = base::SelfNormalizedReset::kBins;
-  uint64_t* histogram = block_->at<uint64_t>(u.histogram) + (size_t)unit * bins;
-  std::fill(histogram, histogram + bins, 0);
 }
 
 template <class T>

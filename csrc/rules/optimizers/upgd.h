@@ -108,7 +108,7 @@ struct UPGDRule : RuleDefaults {
     V g(0);
     if constexpr (kAdaptive) g = (f[1] * c.correction[0]) / (sqrt(f[2] * c.correction[1]) + c.hyper[epsilon]);
     else g = c.gradient(gradient, w);
-    const V open = sigmoid(f[0] * -(kLocal ? c.unit : c.shared[scale]));  // 1 - s
+    const V open = V(1) / (V(1) + exp(f[0] * (kLocal ? c.unit : c.shared[scale])));  // 1 - s
     V change = select(c.hyper[protecting] > V(0), g * open, g);
     if constexpr (kNoise) change = fma(c.hyper[noise] * c.noise, open, change);
     w = fnma(c.hyper[step_size], change, c.decayed(w, c.hyper[step_size]));
