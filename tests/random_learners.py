@@ -312,6 +312,11 @@ def _draw_mlp(random: np.random.Generator, outputs: int) -> dict[str, Any]:
     }
 
 
+def _draw_wide(random: np.random.Generator, outputs: int) -> dict[str, Any]:
+    """The rows of the first layer fill a cache."""
+    return {**_draw_mlp(random, outputs), "inputs": 9, "hidden": [1100]}
+
+
 def _draw_images(random: np.random.Generator, outputs: int) -> dict[str, Any]:
     """One or two convolutions, pools between them, and one or two dense layers behind."""
 
@@ -356,25 +361,27 @@ def _draw_features(random: np.random.Generator, outputs: int) -> dict[str, Any]:
     return {"kind": "network", "inputs": int(random.integers(2, 20)), "layers": layers}
 
 
-def draw(optimizer: str, random: np.random.Generator) -> Configuration:
-    """One configuration, not yet known to be well-conditioned."""
+def draw(optimizer: str, random: np.random.Generator, wide: bool = False) -> Configuration:
+    """One configuration, not yet known to be well-conditioned; a wide one is plain and short."""
     single = optimizer in OF_ONE_OUTPUT
     loss = "squared_error" if single else str(random.choice(list(reference.LOSSES)))
     outputs = int(random.integers(2 if loss == "cross_entropy" else 1, 2 if single else 13))
     kind = random.choice([_draw_mlp, _draw_images, _draw_features], p=[0.6, 0.2, 0.2])
-    network = kind(random, outputs)
+    network = (_draw_wide if wide else kind)(random, outputs)
+    steps = STEPS // 8 if wide else STEPS
     regenerates = network["kind"] == "mlp" and bool(network["hidden"])
-    xs = random.normal(size=(STEPS, math.prod(np.atleast_1d(network["inputs"]))))
+    xs = random.normal(size=(steps, math.prod(np.atleast_1d(network["inputs"]))))
     sparse = bool(random.integers(2))
     if sparse:
         xs[random.uniform(size=xs.shape) < 0.7] = 0.0
-    ys: NDArray[Any] = random.normal(size=(STEPS, outputs))
+    ys: NDArray[Any] = random.normal(size=(steps, outputs))
     if loss == "cross_entropy":
-        ys = random.integers(outputs, size=STEPS)
+        ys = random.integers(outputs, size=steps)
     elif loss == "binary_cross_entropy":
         ys = (ys > 0).astype(np.float64)
     return Configuration(
-        network, loss, _draw_optimizer(optimizer, random), _draw_plasticity(random, regenerates, single, network["kind"] == "mlp"),
+        network, loss, _draw_optimizer(optimizer, random),
+        [] if wide else _draw_plasticity(random, regenerates, single, network["kind"] == "mlp"),
         xs, ys, sparse and bool(random.integers(2)), int(random.integers(2**31)),
     )  # fmt: skip
 
@@ -438,12 +445,12 @@ def is_judgeable(truth: reference.Learner, other: reference.Learner) -> bool:
 
 
 def pair(
-    optimizer: str, seed: int, attempt: int = 0
+    optimizer: str, seed: int, attempt: int = 0, wide: bool = False
 ) -> tuple[Configuration, sdl.Learner, reference.Learner]:
     """A well-conditioned configuration as streamdl's learner and as the reference's."""
     random = np.random.default_rng([11, OPTIMIZERS.index(optimizer), seed, attempt])
     for _ in range(REDRAWS):
-        configuration = draw(optimizer, random)
+        configuration = draw(optimizer, random, wide)
         learner = configuration.streamdl()
         initial = {name: np.array(w) for name, w in learner.parameters.items()}
         if is_well_conditioned(configuration, initial):

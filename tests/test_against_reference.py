@@ -17,8 +17,18 @@ ATTEMPTS = 5
 @pytest.mark.parametrize("seed", range(100))
 @pytest.mark.parametrize("optimizer", random_learners.OPTIMIZERS)
 def test_agrees_with_the_reference(optimizer: str, seed: int) -> None:
+    agrees(optimizer, seed, wide=False)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("optimizer", random_learners.OPTIMIZERS)
+def test_wide_layers_agree_with_the_reference(optimizer: str, seed: int) -> None:
+    agrees(optimizer, seed, wide=True)
+
+
+def agrees(optimizer: str, seed: int, wide: bool) -> None:
     for attempt in range(ATTEMPTS):
-        report, truth, other = walk(*random_learners.pair(optimizer, seed, attempt))
+        report, truth, other = walk(*random_learners.pair(optimizer, seed, attempt, wide))
         if random_learners.is_judgeable(truth, other):
             break
     else:
@@ -46,9 +56,9 @@ def walk(
     for method in truth.plasticity + other.plasticity:
         if isinstance(method, reference.SelectiveWeightReinit):
             method.draw_weight = lambda name, j, k: float(parameters[name][j, k])
-    losses = np.zeros((2, random_learners.STEPS))
+    losses = np.zeros((2, len(configuration.xs)))
     outputs: list[list[NDArray[np.float64]]] = [[], []]
-    for step in range(random_learners.STEPS):
+    for step in range(len(configuration.xs)):
         if partial and (step + 1) % partial[0]["period"] == 0:
             truth.draw = other.draw = drawn_whole(learner, configuration, step)
         losses[0, step] = learner.step(configuration.x(step), configuration.ys[step])

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import streamdl as sdl
+from numpy.typing import NDArray
 
 HERE = Path(__file__).parent
 SETS = sdl.info()["isas"]
@@ -30,7 +31,8 @@ def python(code: str, isa: str | None) -> subprocess.CompletedProcess[str]:
     )
 
 
-# Above the size where threads begin to share the work; few sections of rows, more than threads, fewer, and one.
+# Above the size where threads begin to share the work, and rows that fill a cache; few sections of rows, more than
+# threads, fewer, and one.
 WIDE = """
 import numpy as np, streamdl as sdl
 random = np.random.default_rng(3)
@@ -42,7 +44,7 @@ for optimizer in (
 ):
     for threads in (1, 2, 3, 7):
         learner = sdl.Learner(
-            sdl.MLP(400, [900, 500], 10), "cross_entropy", optimizer,
+            sdl.MLP(400, [2100, 300], 10), "cross_entropy", optimizer,
             sdl.plasticity.ContinualBackprop(0.01, maturity=5, utility="adaptable_contribution"),
             threads=threads,
         )
@@ -217,3 +219,37 @@ def test_spikes_up_to_overflow_end_with_the_bits_of_the_scalar_set(isa: str) -> 
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 30
     assert done.stdout == plain.stdout
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        sdl.optim.Autostep(1.0, 0.1),
+        sdl.optim.NormalizedIDBD(1.0, meta_step_size=0.1),
+        sdl.optim.UPGD(0.1, 0.9, noise=0.0, scope="local"),
+        sdl.optim.UPGD(0.1, 0.9, noise=0.0, scope="local", adaptive=True),
+    ],
+    ids=str,
+)
+def test_long_rows_are_short_rows_side_by_side(optimizer: sdl.optim.Optimizer) -> None:
+    """Of rules that compare a unit's weights, each output of a single layer is on its own."""
+    inputs, outputs, steps, parts = 30, 2100, 40, 30
+    random = np.random.default_rng(5)
+    xs, ys = random.normal(size=(steps, inputs)), random.normal(size=(steps, outputs))
+    xs *= random.uniform(size=xs.shape) < 0.6
+
+    def learned(w: NDArray[np.float64], ys: NDArray[np.float64]) -> sdl.Learner:
+        learner = sdl.Learner(
+            sdl.MLP(inputs, [], ys.shape[1], bias=False), "squared_error", optimizer
+        )
+        learner.parameters["0.weight"][...] = w
+        learner.step_many(xs, ys)
+        return learner
+
+    w = random.normal(size=(inputs, outputs)) / 10
+    whole = learned(w, ys)
+    pieces = np.split(np.arange(outputs), parts)
+    for at, piece in ((at, learned(w[:, at], ys[:, at])) for at in pieces):
+        for name, values in piece.state.items():
+            if name.startswith("0."):
+                assert np.array_equal(values, whole.state[name][..., at]), f"{name}, outputs {at}"

@@ -70,51 +70,70 @@ STREAMDL_HD void measure_bias(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c)
   for (int k = 0; k < Rule::sums.count; ++k) args.bias_sums[k] = total_of<Rule>(join(parts[k]));
 }
 
+template <class Rule, int kRows, class T, class C>
+STREAMDL_HD void measure_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, const int32_t* rows) {
+  using V = Register<T>;
+  constexpr int kPieces = Lanes<T>::width / V::width;
+  constexpr int kSums = kOfUnits<Rule> ? 0 : Rule::sums.count;
+  V x[kRows], dot[kRows][kPieces], squared_dot[kRows][kPieces], parts[kSums + 1][kRows][kPieces];
+  T* row[kRows];
+  const T* next[kRows];
+  const bool fetch = a.level != Level::near;
+  for (int r = 0; r < kRows; ++r) {
+    x[r] = V(a.x[rows[r]]);
+    row[r] = a.weights + rows[r] * a.row_stride;
+    next[r] = a.weights + rows[r + kRows] * a.row_stride;
+    for (int p = 0; p < kPieces; ++p) {
+      dot[r][p] = squared_dot[r][p] = V(0);
+      for (int k = 0; k < kSums; ++k) parts[k][r][p] = V(kNoPart<Rule, T>);
+    }
+  }
+  auto piece = [&](ptrdiff_t j, int p) __attribute__((always_inline)) {
+    const V delta = load_register(a.delta + j);
+    V s(0), of_unit(0);
+    if constexpr (Rule::uses_sensitivity) s = load_register(a.sensitivity + j);
+    if constexpr (kOfUnits<Rule>) of_unit = load_register(a.unit_sums + j);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      const V w = load_register(row[r] + j);
+      dot[r][p] = fma(w, delta, dot[r][p]);
+      if constexpr (Rule::uses_sensitivity) squared_dot[r][p] = fma(w * w, s, squared_dot[r][p]);
+      for (int k = 0; k < Rule::clock_count; ++k)
+        c.correction[k] = max(V(a.row_correction[k][rows[r]]), load_register(a.column_correction[k] + j));
+      find_anchor(a, c, row[r] + j);
+      measure_register<Rule>(row[r] + j, a.columns, w, OuterProduct<V>{x[r], delta}, x[r] * x[r] * s, c,
+                             args.cancelled);
+      mask_parts<Rule, V>(c, (int)j, a.used);
+      if constexpr (kOfUnits<Rule>) of_unit = with_part<Rule>(of_unit, c.part[0]);
+      for (int k = 0; k < kSums; ++k) parts[k][r][p] = with_part<Rule>(parts[k][r][p], c.part[k]);
+    }
+    if constexpr (kOfUnits<Rule>) store(a.unit_sums + j, of_unit);
+  };
+  for (ptrdiff_t j = 0; j < a.used; j += Lanes<T>::width) {
+    if (fetch)
+      for (int r = 0; r < kRows; ++r)
+        for (int k = 0; k <= Rule::field_count; ++k) __builtin_prefetch(next[r] + k * a.columns + j, 1);
+#pragma GCC unroll 2
+    for (int p = 0; p < kPieces; ++p)
+      if (p == 0 || j + p * V::width < a.used) piece(j + p * V::width, p);
+  }
+  for (int r = 0; r < kRows; ++r) {
+    a.input_delta[rows[r]] = sum(join(dot[r]));
+    if constexpr (Rule::uses_sensitivity) a.input_sensitivity[rows[r]] = sum(join(squared_dot[r]));
+    for (int k = 0; k < kSums; ++k) a.row_sums[k][rows[r]] = total_of<Rule>(join(parts[k][r]));
+  }
+}
+
 template <class Rule, class T>
 void measure(UpdateArgs<T>& args) {
   using V = Register<T>;
-  constexpr int kPieces = Lanes<T>::width / V::width;
   const UpdateArgs<T> a = args;  // a copy, since vector stores may change anything else
   auto c = make_context<Rule, true, false, V>(a);
-  const bool fetch = a.level != Level::near;
-  for (int i = 0; i < a.row_count; ++i) {
-    const int at = a.rows[i];
-    const V x(a.x[at]), square = x * x;
-    T* const row = a.weights + at * a.row_stride;
-    const T* const next = a.weights + a.rows[i + 1] * a.row_stride;
-    V dot[kPieces], squared_dot[kPieces], parts[kMaxSums][kPieces];
-    for (int p = 0; p < kPieces; ++p) dot[p] = squared_dot[p] = V(0);
-    clear_parts<Rule>(parts);
-    auto piece = [&](ptrdiff_t j, int p) __attribute__((always_inline)) {
-      const V w = load_register(row + j), delta = load_register(a.delta + j);
-      V d(0);
-      dot[p] = fma(w, delta, dot[p]);
-      if constexpr (Rule::uses_sensitivity) {
-        const V s = load_register(a.sensitivity + j);
-        squared_dot[p] = fma(w * w, s, squared_dot[p]);
-        d = square * s;
-      }
-      for (int k = 0; k < Rule::clock_count; ++k)
-        c.correction[k] = max(V(a.row_correction[k][at]), load_register(a.column_correction[k] + j));
-      find_anchor(a, c, row + j);
-      measure_register<Rule>(row + j, a.columns, w, OuterProduct<V>{x, delta}, d, c, args.cancelled);
-      mask_parts<Rule, V>(c, (int)j, a.used);
-      if constexpr (kOfUnits<Rule>) add_to_unit<Rule>(a.unit_sums + j, c.part[0]);
-      else
-        for (int k = 0; k < Rule::sums.count; ++k) parts[k][p] = with_part<Rule>(parts[k][p], c.part[k]);
-    };
-    for (ptrdiff_t j = 0; j < a.used; j += Lanes<T>::width) {
-      if (fetch)
-        for (int k = 0; k <= Rule::field_count; ++k) __builtin_prefetch(next + k * a.columns + j, 1);
-#pragma GCC unroll 2
-      for (int p = 0; p < kPieces; ++p)
-        if (p == 0 || j + p * V::width < a.used) piece(j + p * V::width, p);
-    }
-    a.input_delta[at] = sum(join(dot));
-    if constexpr (Rule::uses_sensitivity) a.input_sensitivity[at] = sum(join(squared_dot));
-    if constexpr (!kOfUnits<Rule>)
-      for (int k = 0; k < Rule::sums.count; ++k) a.row_sums[k][at] = total_of<Rule>(join(parts[k]));
-  }
+  auto visit = [&]<int kRows>() __attribute__((always_inline)) {
+    for (int i = 0; i < a.row_count; i += kRows) measure_rows<Rule, kRows>(a, args, c, a.rows + i);
+  };
+  if (kGroupsRows<Rule> && rows_are_long(a)) visit.template operator()<4>();
+  else visit.template operator()<1>();
   measure_bias<Rule>(a, args, c);
 }
 

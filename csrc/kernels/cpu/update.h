@@ -35,6 +35,16 @@ STREAMDL_HD V sensitivity_of(V x, V s) {
   return Rule::uses_output_slope ? abs(x) * s : x * x * s;
 }
 
+// Rules that measured before read several numbers of each output: where a row pushes those out of the first cache, rows at a
+// time share the loads.
+template <class Rule>
+inline constexpr bool kGroupsRows = Rule::sums.before && !Rule::uses_noise;
+template <class T>
+STREAMDL_HD bool rows_are_long(const UpdateArgs<T>& a) {
+  constexpr size_t kFirstCache = 32 << 10, kOfOutputs = 4;
+  return (a.row_stride + kOfOutputs * a.columns) * sizeof(T) > kFirstCache;
+}
+
 template <class Rule, class C>
 STREAMDL_HD void share(C& c, const double* shared) {
   using V = typename C::Lane;
@@ -322,11 +332,13 @@ STREAMDL_HD void update_bias(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
   for (int k = 0; k < kSumsAfter<Rule>; ++k) args.bias_sums[k] = total_of<Rule>(join(parts[k]));
 }
 
+template <class Rule, unsigned kMode, int kRows, bool kFetch, class T, class C>
+STREAMDL_HD void update_groups(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c) {
+  for (int i = 0; i < a.row_count; i += kRows) update_rows<Rule, kMode, kRows, kFetch>(a, args, c, a.rows + i);
+}
 template <class Rule, unsigned kMode, Level kLevel, class T, class C>
 STREAMDL_HD void update_groups(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c) {
-  constexpr int kRows = kRowsPerPass<Rule, kMode, kLevel>;
-  constexpr bool kFetch = kLevel != Level::near;
-  for (int i = 0; i < a.row_count; i += kRows) update_rows<Rule, kMode, kRows, kFetch>(a, args, c, a.rows + i);
+  update_groups<Rule, kMode, kRowsPerPass<Rule, kMode, kLevel>, kLevel != Level::near>(a, args, c);
 }
 
 template <class Rule, unsigned kMode, class T>
@@ -337,7 +349,10 @@ void update(UpdateArgs<T>& args) {
   // Whole registers are so quick that rows from the second-level cache are worth asking for early, too.
   constexpr size_t kNear = 32 << 10;
   const bool fetch = a.level != Level::near || (!kHalves && (size_t)a.row_count * a.columns * sizeof(T) > kNear);
-  if constexpr (!Rule::many_modes) update_groups<Rule, kMode, Level::far>(a, args, c);
+  if constexpr (kGroupsRows<Rule> && !(kMode & kIncomingSums)) {
+    if (rows_are_long(a)) update_groups<Rule, kMode, 4, true>(a, args, c);
+    else update_groups<Rule, kMode, Level::far>(a, args, c);
+  } else if constexpr (!Rule::many_modes) update_groups<Rule, kMode, Level::far>(a, args, c);
   else if (a.level == Level::memory) update_groups<Rule, kMode, Level::memory>(a, args, c);
   else if (fetch) update_groups<Rule, kMode, Level::far>(a, args, c);
   else update_groups<Rule, kMode, Level::near>(a, args, c);
