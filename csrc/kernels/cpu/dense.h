@@ -107,18 +107,32 @@ void forward(const ForwardArgs<T>& args) {
 
 //---------------------------------------------------------------------------- backward, reading only
 
+template <bool kSquared, class T>
+void backward_rows(const UpdateArgs<T>& a) {
+  using V = Lanes<T>;
+  constexpr int kRows = 4;
+  for (int i = 0; i < a.row_count; i += kRows) {
+    const int32_t* rows = a.rows + i;
+    V dot[kRows];
+    for (V& each : dot) each = V(0);
+    for (int j = 0; j < a.columns; j += V::width) {
+      const V delta = load(a.delta + j);
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r) {
+        __builtin_prefetch(a.weights + rows[r + kRows] * a.row_stride + j);
+        const V w = load(a.weights + rows[r] * a.row_stride + j);
+        dot[r] = fma(kSquared ? w * w : w, delta, dot[r]);
+      }
+    }
+    T out[kRows];
+    sum4(dot[0], dot[1], dot[2], dot[3], out);
+    for (int r = 0; r < kRows; ++r) a.input_delta[rows[r]] = out[r];
+  }
+}
+
 template <class T>
 void backward(const UpdateArgs<T>& a, bool squared) {
-  using V = Lanes<T>;
-  for (int i = 0; i < a.row_count; ++i) {
-    const T* row = a.weights + a.rows[i] * a.row_stride;
-    V dot(0);
-    for (int j = 0; j < a.columns; j += V::width) {
-      const V w = load(row + j);
-      dot = squared ? fma(w * w, load(a.delta + j), dot) : fma(w, load(a.delta + j), dot);
-    }
-    a.input_delta[a.rows[i]] = sum(dot);
-  }
+  squared ? backward_rows<true>(a) : backward_rows<false>(a);
 }
 
 //---------------------------------------------------------------------------- sums and minibatches
