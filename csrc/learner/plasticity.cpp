@@ -133,7 +133,7 @@ void LearnerOf<T>::renew(int hidden, int unit, const double* given) {
   const double* drawn = given ? given : draw_incoming(below, (uint32_t)hidden, unit, kRegenerate, count);
   const bool biased = below.has_bias && (given || below.init == Init::signs);
   for (int j = 0; j < below.inputs; ++j) {
-    if (j + 16 < below.inputs) __builtin_prefetch(weight(below, j + 16, unit), 1);  // a column: a miss per weight
+    if (j + 64 < below.inputs) __builtin_prefetch(weight(below, j + 64, unit), 1);  // a column: a miss per weight
     T* w = weight(below, j, unit);
     *w = (T)drawn[j];
     set_start(w, below.columns);
