@@ -116,6 +116,7 @@ void Silences::fire(int k, uint64_t now) {
 }
 
 void Silences::observe(uint64_t now) {
+  if (const size_t rest = notes_.size() % 64) marks_.back() &= ((uint64_t)1 << rest) - 1;  // padding may be above 0
   full_.clear();
   each_bit(marks_, [&](int k) { fire(k, now); });
   for (int k : full_) {
