@@ -69,6 +69,7 @@ def page(kind: Kind, table: Table, caption: str, costs: dict[str, Any] | None) -
         *_state(table),
         "## Cost",
         f"Per weight and example: {_sentence(table['cost'])}",
+        *_waiting(table),
         *_measured(table, costs),
         "## Learning curve",
         *(_image(name, theme) for theme in ("light", "dark")),
@@ -163,6 +164,11 @@ def _meaning(text: str) -> str:
     if colon and len(letter) <= 12 and " " not in letter:
         return f"{equations.letter(letter)}: {rest}"
     return text
+
+
+def _waiting(table: Table) -> list[str]:
+    ways = [f'`silent_rows="{way}"`' for way in table.get("silent_rows", [])]
+    return [f"Rows of silent units may wait: {' or '.join(ways)}."] if ways else []
 
 
 def _measured(table: Table, costs: dict[str, Any] | None) -> list[str]:

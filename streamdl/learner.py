@@ -28,8 +28,10 @@ class Learner(_core.Learner):
     optimizer: of `sdl.optim`. plasticity: one method of `sdl.plasticity`, a list, or None. seed: 0 to
     2^64 - 1. dtype: float32 or float64. threads: 1 to 64, the same bits whatever their number; more than
     one pays above some 50 microseconds per step. silent_rows: "visited", or "lazy": where decay or momentum moves
-    weights whose input is 0, they make up for it when the input comes back; the same bits, less traffic. gauges: True
-    or `sdl.Gauges(...)` starts them. Raises ValueError naming the argument and what is allowed.
+    weights whose input is 0, they make up for it when the input comes back; the same bits, less traffic; or
+    "closed_form": at once, by a formula, also for traces and noise; the same numbers but for rounding, of noise the
+    same distribution, and looking decides which. gauges: True or `sdl.Gauges(...)` starts them. Raises
+    ValueError naming the argument and what is allowed.
     """
 
     def __init__(
@@ -83,8 +85,10 @@ class Learner(_core.Learner):
             raise ValueError(f"threads: expected 1 to 64, got {threads!r}")
         if device != "cpu":
             raise RuntimeError(f"device: {device!r} is not available; this build has the cpu alone")
-        if silent_rows not in ("visited", "lazy"):
-            raise ValueError(f'silent_rows: expected "visited" or "lazy", got {silent_rows!r}')
+        if silent_rows not in ("visited", "lazy", "closed_form"):
+            raise ValueError(
+                f'silent_rows: expected "visited", "lazy" or "closed_form", got {silent_rows!r}'
+            )
         spec: dict[str, Any] = {
             **network._spec(),
             "loss": loss,
@@ -93,7 +97,7 @@ class Learner(_core.Learner):
             "seed": int(seed),
             "twice": kind == np.float64,
             "threads": threads,
-            "lazy_rows": silent_rows == "lazy",
+            "silent_rows": silent_rows,
         }
         self._spec = spec
         return spec

@@ -141,6 +141,10 @@ PLASTICITY: dict[str, list[sdl.plasticity.Plasticity]] = {
         sdl.plasticity.ShrinkAndPerturb(1e-4, 1e-3),
         _cbp("adaptation", transfer_bias=True),
     ],
+    "shrink_and_redo": [
+        sdl.plasticity.ShrinkAndPerturb(1e-3, 1e-3),
+        sdl.plasticity.ReDo(0.3, period=7),
+    ],
     "redo": [sdl.plasticity.ReDo(0.3, period=7)],
     "resets": [sdl.plasticity.SelfNormalizedReset(0.1, minimum=5)],
     "resets_and_clipping": [
@@ -187,6 +191,25 @@ WAITED_FOR = (
 )  # fmt: skip
 
 
+# Whose silent rows have a closed form, and beside which methods.
+LEAPING = (
+    "sgd", "sgd_decay", "momentum", "nesterov", "rmsprop", "nidbd_deviation", "obgd", "pgd",
+)  # fmt: skip
+LEAPT_FOR = (*WAITED_FOR, "shrink", "shrink_and_redo")
+
+
+def closed_form_refused(optimizer: str, plasticity: str) -> str:
+    """Why a closed form is refused to this pair of LEAPING and LEAPT_FOR, in a word; or nothing."""
+    perturbs = plasticity.startswith("shrink")
+    if perturbs and optimizer not in ("sgd", "sgd_decay"):
+        return "momentum"
+    if "clipping" in plasticity and optimizer in ("pgd", "obgd"):
+        return "leaves"
+    if "contribution" in plasticity and optimizer == "pgd":
+        return "sums"
+    return ""
+
+
 @dataclass(frozen=True)
 class Case:
     """One learner of the table, with the examples that it can learn from."""
@@ -204,7 +227,7 @@ class Case:
 
     def __str__(self) -> str:
         parts = [self.network, self.optimizer, self.plasticity, self.loss, self.dtype]
-        return "-".join(parts + ["lazy"] * (self.silent_rows == "lazy"))
+        return "-".join(parts + [self.silent_rows] * (self.silent_rows != "visited"))
 
     def build(self, seed: int = 7) -> sdl.Learner:
         return sdl.Learner(
@@ -221,6 +244,11 @@ class Case:
             return xs, random.integers(self.outputs, size=count)
         ys = random.normal(size=(count, self.outputs)).astype(self.dtype)
         return xs, (ys > 0).astype(self.dtype) if self.loss == "binary_cross_entropy" else ys
+
+    @property
+    def may_be_looked_at(self) -> bool:
+        """Whether looking changes no bit, as it does for all rules whose rows do not leap."""
+        return self.silent_rows != "closed_form"
 
     @property
     def takes_minibatches(self) -> bool:
@@ -297,11 +325,32 @@ def _waiting() -> Iterator[Case]:
         yield Case(network, optimizer, plasticity, next(losses), next(dtypes), "lazy")
 
 
+def _leaping() -> Iterator[Case]:
+    """Those whose silent rows make up for several updates at once, by a closed form."""
+    networks = itertools.cycle(["relu", "norms_and_dropout", "leaky_relu", "norm_first"])
+    dtypes, losses = itertools.cycle(["float32", "float64", "float32"]), itertools.cycle(LOSSES)
+    for plasticity, optimizer in itertools.product(LEAPT_FOR, LEAPING):
+        if closed_form_refused(optimizer, plasticity) or (optimizer, plasticity) == (
+            "obgd",
+            "l2_init",
+        ):
+            continue
+        network, loss = next(networks), next(losses)
+        if optimizer in OF_ONE_OUTPUT:
+            network, loss = "single", "squared_error"
+        yield Case(network, optimizer, plasticity, loss, next(dtypes), "closed_form")
+
+
 # Those that came later take turns by themselves: the others' learners stay what they were.
 LATER = ("nidbd_deviation", "normalized_idbd", "sig_idbd")
 TABLE = list(
     dict.fromkeys(
-        [*_table([name for name in OPTIMIZERS if name not in LATER]), *_table(LATER), *_waiting()]
+        [
+            *_table([name for name in OPTIMIZERS if name not in LATER]),
+            *_table(LATER),
+            *_waiting(),
+            *_leaping(),
+        ]
     )
 )
 

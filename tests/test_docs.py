@@ -72,6 +72,8 @@ def test_a_rule_has_its_page_with_all_parts(table: dict[str, Any], source: Path)
     assert text.count("<div>") == len(equations.statements(table["equation"])) > 0
     for part in (table["when"], table["source"], table["cost"], pages.NOT_MEASURED):
         assert part in text
+    for way in ("lazy", "closed_form"):
+        assert (f'`silent_rows="{way}"`' in text) == (way in table.get("silent_rows", []))
     rows = [*table["hypers"], *table.get("options", []), *table.get("fields", [])]
     for row in [*rows, *table.get("shared", [])]:
         assert re.search(rf"^\| `{row['name']}` \|.*\|$", text, re.MULTILINE), row["name"]

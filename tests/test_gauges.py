@@ -461,7 +461,7 @@ def same(one: Any, other: Any) -> bool:
     return np.array_equal(one, other, equal_nan=True)
 
 
-@pytest.mark.parametrize("case", TABLE[::3], ids=str)
+@pytest.mark.parametrize("case", [c for c in TABLE[::3] if c.may_be_looked_at], ids=str)
 def test_gauges_change_no_bit_of_any_learner(case: Case) -> None:
     watched, alone = case.build(), case.build()
     xs, ys = case.examples(60)

@@ -211,6 +211,6 @@ def test_methods_that_do_not_wait_say_why(plasticity: str) -> None:
 
 def test_another_word_is_refused() -> None:
     with pytest.raises(
-        ValueError, match='silent_rows: expected "visited" or "lazy", got \'eager\''
+        ValueError, match='silent_rows: expected "visited", "lazy" or "closed_form", got \'eager\''
     ):
         sdl.Learner(NETWORKS["relu"], "squared_error", OPTIMIZERS["sgd"], silent_rows="eager")

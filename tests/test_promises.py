@@ -17,6 +17,7 @@ from learners import INPUTS, NETWORKS, OPTIMIZERS, PLASTICITY, TABLE, Case
 
 STEPS = 60
 each_learner = pytest.mark.parametrize("case", TABLE, ids=str)
+LOOKED_AT = [case for case in TABLE if case.may_be_looked_at]
 
 
 def after(case: Case, steps: int = STEPS, seed: int = 7) -> sdl.Learner:
@@ -62,11 +63,12 @@ def test_step_many_is_many_steps(case: Case) -> None:
     losses, outputs = many.step_many(xs, ys, outputs=True)
     assert losses.shape == (STEPS,) and losses.dtype == case.dtype
     for i, (x, y) in enumerate(zip(xs, ys, strict=True)):
-        before = one.predict(x)
+        before = one.predict(x) if case.may_be_looked_at else None
         loss = one.step(x, int(y) if case.loss == "cross_entropy" else y)
         assert losses[i] == np.dtype(case.dtype).type(loss), f"loss of step {i}"
         assert np.array_equal(outputs[i], one.output), f"output of step {i}"
-        if not any(isinstance(layer, sdl.nn.Dropout) for layer in NETWORKS[case.network].layers):
+        drops = any(isinstance(layer, sdl.nn.Dropout) for layer in NETWORKS[case.network].layers)
+        if before is not None and not drops:
             assert np.array_equal(before, one.output), f"prediction before step {i}"
     assert one.state_hash() == many.state_hash()
     assert one.steps == many.steps == STEPS
@@ -143,7 +145,7 @@ def look(case: Case, learner: sdl.Learner) -> list[Any]:
     return [*seen, pickle.dumps(learner)]
 
 
-@each_learner
+@pytest.mark.parametrize("case", LOOKED_AT, ids=str)
 def test_looking_changes_no_bit_of_the_future(case: Case) -> None:
     watched, alone = case.build(), case.build()
     xs, ys = case.examples(STEPS)

@@ -58,13 +58,19 @@ nb::list own_hypers() {
 // Rules of one name are one class, with the fields of them all.
 nb::list rules() {
   nb::list list;
-  std::map<std::string, nb::list> fields, shared;
+  std::map<std::string, nb::list> fields, shared, silent_rows;
   auto add = [&](auto rule) {
     using Rule = decltype(rule);
     const std::string name = Rule::description.name;
     const bool is_first = !fields.count(name);
     add_fields<Rule>(fields[name], Rule::fields, Rule::field_count);
     add_fields<Rule>(shared[name], Rule::shared, Rule::shared_count);
+    auto allow = [&](const char* way, bool allowed) {
+      nb::list& ways = silent_rows[name];
+      if (allowed && !nb::cast<bool>(ways.attr("__contains__")(way))) ways.append(way);
+    };
+    allow("lazy", !base::cannot_wait<Rule>());
+    allow("closed_form", Rule::has_closed_form || !base::cannot_wait<Rule>());
     if (!is_first) return;
     nb::list hypers = own_hypers<Rule>();
     if (Rule::takes_decays) {
@@ -76,6 +82,7 @@ nb::list rules() {
     d["one_output"] = Rule::one_output || Rule::descends_output;
     d["fields"] = fields[name];
     d["shared"] = shared[name];
+    d["silent_rows"] = silent_rows[name];  // how they may wait
     list.append(d);
   };
 #define STREAMDL_DESCRIBE(Rule) add(base::Rule{});

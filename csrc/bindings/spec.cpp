@@ -117,7 +117,9 @@ Spec spec_from(const nb::dict& d) {
   s.seed = get<uint64_t>(d, "seed");
   s.twice = get<bool>(d, "twice");
   s.threads = get<int>(d, "threads");
-  s.lazy_rows = d.contains("lazy_rows") && get<bool>(d, "lazy_rows");  // checkpoints of before have none
+  if (d.contains("silent_rows"))  // checkpoints of before have none
+    s.silent_rows =
+        (SilentRows)position({"visited", "lazy", "closed_form"}, get<std::string>(d, "silent_rows"), "silent_rows");
   return s;
 }
 

@@ -73,6 +73,14 @@ struct ForwardArgs {
   const Edges* edges = nullptr;
 };
 
+// Several updates of a silent weight at once: a linear map of it, its field and its first value, and normal noise.
+template <class T>
+struct Leap {
+  T weight_of_weight, weight_of_field, weight_of_first;
+  T field_of_weight, field_of_field, field_of_first;
+  T deviation;
+};
+
 // The fused pass back over rows of outgoing weights: each weight is read once, gives its contribution to
 // the error of its source unit, is updated with its fields, adds to its unit's sums, and is written once.
 template <class T>
@@ -107,7 +115,8 @@ struct UpdateArgs {
   const T* unit_factors;                   // (columns) Scope::unit: what became of the sums,
   T bias_factor;                           // and of the biases that count apart
   const uint32_t* noise;                   // counter and key of the draws, their first word counting from here
-  const uint32_t* missed;                  // to catch up: how many updates without an input each listed row has missed
+  const uint32_t* missed;                  // to catch up: how many updates without an input each listed row has missed,
+  const Leap<T>* leaps;                    // or which of these takes it there
   Level level;                             // not near: prefetch the next rows
   int inputs;                              // by output: the length of a vector of weights,
   ptrdiff_t output_stride;                 // the distance to the next,
@@ -286,6 +295,9 @@ struct Kernels {
   void (*follow)(const T* w, T* slow, ptrdiff_t stride, int rows, int n, T decay, T rest);
   double (*squares)(const T* w, ptrdiff_t stride, int rows, int n);
   T (*multiply_all)(T* w, ptrdiff_t stride, int rows, int n, double factor);
+
+  // The listed rows take their leaps, with one field or none.
+  void (*leap[2])(UpdateArgs<T>&);
 
   // The n draws that follow counter[0], as numbers in [0, 1): of words 0 and 1, and where wanted of 2 and 3.
   void (*uniforms)(double* first, double* second, int n, const uint32_t* counter, const uint32_t* key);

@@ -37,6 +37,7 @@ void LearnerOf<T>::measure_bounds(int l) {
 // Such a weight of layer l was written, with its fields at their start.
 template <class T>
 void LearnerOf<T>::widen_bounds(int l, T weight) {
+  leaps_.sums_stale = true;
   std::vector<double>& most = bounds_[l].most;
   if (std::abs(weight) > most[0]) {
     most[0] = std::abs(weight);

@@ -1,25 +1,26 @@
 // Rows of silent units that wait for their updates. A row that is about to be used makes up for what it missed, one
 // update after the other, as if it had been visited each time: so no bit depends on when that happens, and whoever
-// looks at the state, or changes it, has only to ask for it first.
+// looks at the state, or changes it, has only to ask for it first. With closed forms it takes one leap (see leaps.cpp), and
+// who looks when decides about roundings, and about which numbers are drawn.
 #include <algorithm>
 
 #include "learner/learner.h"
 
 namespace streamdl {
-namespace {
-
-constexpr int kLongest = 64;  // updates that a row waits for
-
-}  // namespace
 
 template <class T>
 void LearnerOf<T>::prepare_lazy_rows() {
+  if (plan_->leaps()) {
+    leaps_.since.resize(kLongestWait + 1);
+    leaps_.table.resize(2 * (kLongestWait + 1));
+  }
   for (size_t l = 0; l < plan_->dense.size(); ++l) {
     if (!plan_->waits(l)) continue;
-    const int rows = plan_->dense[l].inputs;
+    const int rows = plan_->dense[l].inputs + 1;  // the bias waits for noise alone
     waiting_.resize(plan_->dense.size());
     waiting_[l] = {memory_.allocate<uint64_t>(rows), memory_.allocate<int32_t>(rows + 1),
-                   memory_.allocate<uint32_t>(rows), 0};
+                   memory_.allocate<uint32_t>(rows), memory_.allocate<uint8_t>(rows),
+                   keeps_row_sums((int)l) ? memory_.allocate<double>(rows) : nullptr};
   }
 }
 
@@ -31,26 +32,32 @@ void LearnerOf<T>::wake(int l, const int32_t* rows, int first, int count, uint64
   for (int i = 0; i < count; ++i) {
     const int row = rows ? rows[i] : first + i;
     uint64_t& current = waiting.current[row];
-    if (current >= updates) continue;
+    uint8_t& undrawn = waiting.undrawn[row];
+    if (current >= updates && !undrawn) continue;
     waiting.late[late] = row;
-    waiting.missed[late++] = (uint32_t)(updates - current);
+    waiting.missed[late++] = (uint32_t)(updates - current) + (undrawn ? kLongestWait + 1 : 0);
     current = updates;
+    undrawn = 0;
   }
-  if (!late || !calls_[l].lazy) return;
-  waiting.late[late] = waiting.late[late - 1];  // who is next is asked for early
-  catch_up(l, late);
+  if (late && calls_[l].lazy) catch_up(l, late, updates, leaps_.possible);
 }
 
 template <class T>
-void LearnerOf<T>::catch_up(int l, int late) {
+void LearnerOf<T>::catch_up(int l, int late, uint64_t updates, bool leaps) {
   Waiting& waiting = waiting_[l];
+  waiting.late[late] = waiting.late[late - 1];  // who is next is asked for early
   UpdateArgs<T> a = calls_[l].update;
   a.rows = waiting.late;
   a.row_count = late;
   a.missed = waiting.missed;
   a.largest = T(0);
   a.cancelled = 0;
-  const auto run = kernels_.rules[plan_->rule.index].catch_up[decays()];
+  a.leaps = leaps_.table.data();
+  uint32_t noise[6];  // of the last update among them: a row was drawn for an earlier one, if at all
+  start_noise(noise, (uint32_t)l, updates - 1);
+  a.noise = noise;
+  const auto& rule = kernels_.rules[plan_->rule.index];
+  const auto run = leaps ? kernels_.leap[plan_->rule.field_count] : rule.catch_up[decays()];
   if (pool_) share_update(calls_[l], run, a);
   else run(a);
   cancelled_ += a.cancelled;
@@ -69,27 +76,64 @@ void LearnerOf<T>::wake_all(uint64_t updates) {
   for (size_t l = 0; l < waiting_.size(); ++l) wake_layer((int)l, updates);
 }
 
+// All rows, that were current before this update, have it; what a method draws for it waits.
+template <class T>
+void LearnerOf<T>::wake_undrawn() {
+  const uint64_t made = updates() + 1;
+  for (size_t l = 0; l < waiting_.size(); ++l) {
+    if (!calls_[l].lazy) continue;
+    Waiting& waiting = waiting_[l];
+    int late = 0;
+    for (int row = 0; row < plan_->dense[l].inputs; ++row) {
+      if (waiting.current[row] == made) continue;
+      waiting.late[late] = row;
+      waiting.missed[late++] = 1;
+      waiting.current[row] = made;
+      waiting.undrawn[row] = 1;
+    }
+    if (late) catch_up((int)l, late, made, false);
+  }
+}
+
 // Whatever the state is, it is that of now.
 template <class T>
 void LearnerOf<T>::all_current() {
-  for (size_t l = 0; l < waiting_.size(); ++l)
-    if (plan_->waits(l)) std::fill_n(waiting_[l].current, plan_->dense[l].inputs, updates());
+  for (size_t l = 0; l < waiting_.size(); ++l) {
+    if (!plan_->waits(l)) continue;
+    const int rows = plan_->dense[l].inputs + 1;
+    std::fill_n(waiting_[l].current, rows, updates());
+    std::fill_n(waiting_[l].undrawn, rows, 0);
+  }
 }
 
-// After an update, the count of which still stands at what it was before: the visited rows have had it. A few of the
-// others are looked after in turn, so that none waits for long.
+// After an update, the count of which still stands at what it was before: the visited rows have had it.
 template <class T>
-void LearnerOf<T>::lazy_rows_updated() {
+void LearnerOf<T>::rows_updated() {
   const uint64_t made = updates() + 1;
+  if (leaps_.possible && plan_->rule.sums.count) extend_leaps();
   for (size_t l = 0; l < waiting_.size(); ++l) {
     if (!calls_[l].lazy) continue;
     Waiting& waiting = waiting_[l];
     const Scratch& in = scratch_[l];
     for (int i = 0; i < in.count; ++i) waiting.current[in.active[i]] = made;
-    const int rows = plan_->dense[l].inputs, turn = (rows + kLongest - 1) / kLongest;
-    const int count = std::min(turn, rows - waiting.next);
-    wake((int)l, nullptr, waiting.next, count, made);
-    waiting.next = waiting.next + count < rows ? waiting.next + count : 0;
+    if (!leaps_.draws) continue;
+    for (int i = 0; i < in.count; ++i) waiting.undrawn[in.active[i]] = 1;
+    waiting.current[plan_->dense[l].inputs] = made;
+    waiting.undrawn[plan_->dense[l].inputs] = plan_->dense[l].has_bias;
+  }
+}
+
+// A few rows are looked after in turn, so that none waits for long; the bias always. Whose turn it is follows from the
+// number of updates, which a checkpoint holds.
+template <class T>
+void LearnerOf<T>::look_after_some() {
+  const uint64_t made = updates() + 1;
+  for (size_t l = 0; l < waiting_.size(); ++l) {
+    if (!calls_[l].lazy) continue;
+    const int rows = plan_->dense[l].inputs, turn = (rows + kLongestWait - 1) / kLongestWait;
+    const int first = (int)(made % (uint64_t)((rows + turn - 1) / turn)) * turn;
+    wake((int)l, nullptr, first, std::min(turn, rows - first), made);
+    if (leaps_.draws) wake((int)l, nullptr, rows, 1, made);
   }
 }
 

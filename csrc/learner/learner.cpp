@@ -148,6 +148,7 @@ void LearnerOf<T>::refresh() {
   measure_bounds();
   unclipped_ = true;
   for (Scratch& s : scratch_) s.sums_stale = true;
+  leaps_.sums_stale = true;
   if (plan_->incoming_sums && fingerprint() != weights_seen_)
     for (size_t i = 0; i < plan_->hidden.size(); ++i) rebuild_incoming((int)i);
 }
@@ -299,11 +300,13 @@ void LearnerOf<T>::prepare() {
     for (Silences& silences : silences_)
       silences.judge_by(hyper()[method->hyper + base::SelfNormalizedReset::threshold],
                         hyper()[method->hyper + base::SelfNormalizedReset::minimum]);
+  prepare_leaps();
   const bool decay = decays();
   auto rests = [&](size_t layer) { return rows_rest() || (layer < calls_.size() && plan_->waits(layer)); };
   const double step_size = hyper()[0], most_normal = 6;
   reach_ = {1 + step_size * (decay_rate() + pull()), plan_->rule.field_count ? 0 : step_size,
             plan_->rule.uses_noise ? step_size * hyper()[1] * most_normal : 0, !plan_->rule.field_count};
+  if (leaps_.perturbs) reach_.noise += leaps_.noise * most_normal;
   if (pull() != 0) reach_.noise += step_size * pull() * largest_first_value();
   unclipped_ = true;
   allowed_ = 0;
@@ -332,7 +335,7 @@ void LearnerOf<T>::prepare() {
       call.edges = {targets(d, 0), d.target_stride, d.block > 1,
                     d.outputs,     d.bias_columns,  d.offset_of(d.vectors - 1, d.anchor)};
     call.resting = rests(l) && source.skips;
-    call.lazy = plan_->waits(l) && !rows_rest();
+    call.lazy = plan_->waits(l) && (!rows_rest() || leaps_.draws);
     call.propagates = l > 0;
     for (const UnitOp& op : source.ops) call.propagates |= op.parameter >= 0;
     // Another activation above all else clears the deltas of silent units itself, an update by output as well.
@@ -355,7 +358,8 @@ void LearnerOf<T>::prepare() {
       if (l > 0 && u != Utility::adaptation && u != Utility::feature_by_input) mode |= kOutgoingSums;
       if (call.incoming) mode |= kIncomingSums;
     }
-    const auto& rule = kernels_.rules[plan_->rule.index];
+    const bool quiet = call.lazy && plan_->rule.uses_noise;  // noise comes late
+    const auto& rule = kernels_.rules[quiet ? plan_->rule.index_without_noise : plan_->rule.index];
     const auto& update = d.by_output ? rule.update_by_output : rule.update;
     call.run = d.edges ? rule.update_edges[decay] : update[mode];
     call.plain = !plan_->rule.field_count && !pool_ && !call.incoming;
@@ -386,7 +390,7 @@ void LearnerOf<T>::prepare() {
     for (int k = 0; k < kMaxSums; ++k) a.row_sums[k] = in.row_sums[k];
     a.unit_sums = out.unit_sums;
     a.unit_factors = out.unit_factors;
-    a.hyper = hyper();
+    a.hyper = quiet ? leaps_.hyper : hyper();
     a.options = plan_->options.data();
     a.shared = shared_of(d.array);
     a.bias_shared = d.has_bias ? shared_of(d.array + 1) : nullptr;
@@ -514,12 +518,14 @@ Status LearnerOf<T>::step_within(const Input<T>& x, const Target<T>& y, double* 
   }
   learn();
   if (inputs_.gathered) put_back();
-  if (!waiting_.empty()) lazy_rows_updated();
+  if (!waiting_.empty()) rows_updated();
   const bool clips = unclipped_ && clips_in_update();
-  if (watched || clips) wake_all(updates() + 1);
+  if (watched && leaps_.perturbs) wake_undrawn();  // gauges tell updates from what methods do
+  else if (watched || clips) wake_all(updates() + 1);
   if (clips) clip_weights();  // those of silent rows, too
   for (auto [op, in] : followers_) op->learned(in);
   if (watched) gauges_->after_update();
+  if (!waiting_.empty()) look_after_some();
   if (gauges_) gauges_->observe(steps());
   ++*block_->at<uint64_t>(plan_->updates);
   ++*block_->at<uint64_t>(plan_->steps);

@@ -88,10 +88,11 @@ enum Stream {
   kWire = 11
 };
 
-inline constexpr int kFreshUnits = 16;  // drawn together: the weights of a cache line
+inline constexpr int kFreshUnits = 16;   // drawn together: the weights of a cache line
+inline constexpr int kLongestWait = 64;  // updates that a row waits for
 
-// learner.cpp steps; inputs.cpp, lazy_rows.cpp, boundary.cpp, sums.cpp, weights.cpp, sharing.cpp, bounds.cpp, sparse.cpp and
-// plasticity.cpp hold the other members.
+// learner.cpp steps; inputs.cpp, lazy_rows.cpp, leaps.cpp, boundary.cpp, sums.cpp, weights.cpp, sharing.cpp, bounds.cpp,
+// sparse.cpp and plasticity.cpp hold the other members.
 template <class T>
 class LearnerOf : public Learner {
  public:
@@ -190,10 +191,24 @@ class LearnerOf : public Learner {
 
   // Rows of a layer that wait for their updates; see lazy_rows.cpp.
   struct Waiting {
-    uint64_t* current;  // (rows) how many updates each one has had
+    uint64_t* current;  // (rows, and the bias) how many updates each one has had,
     int32_t* late;      // room for a list of rows
-    uint32_t* missed;   // and of how many updates they missed
-    int next;           // row that is looked after next
+    uint32_t* missed;   // and of how many updates they missed,
+    uint8_t* undrawn;   // (rows, and the bias) whether the noise of its last one is still to be drawn
+    double* sums;       // (rows) the rule's sum over each one; or null
+  };
+
+  // Closed forms of missed updates; see leaps.cpp.
+  struct Leaps {
+    bool possible = false;  // with these hyper-parameters
+    bool draws = false;     // noise, late: the rule's,
+    bool perturbs = false;  // or that of Shrink & Perturb, and so much of it
+    double noise = 0;
+    double hyper[kMaxHypers];               // of the rule that is left without noise
+    std::vector<base::SilentUpdate> since;  // what the last k updates come to
+    std::vector<Leap<T>> table;             // the same, and behind them those of rows that are undrawn
+    double error = 0;                       // of this update, where leaps depend on it
+    bool sums_stale = true;                 // Waiting::sums
   };
 
   // How far one update can take a weight: to decay |w| + moves |g| + noise. Rules with fields say how far they move.
@@ -241,13 +256,22 @@ class LearnerOf : public Learner {
 
   void prepare_lazy_rows();
   void wake(int l, const int32_t* rows, int first, int count, uint64_t updates);
-  void catch_up(int l, int late);
+  void catch_up(int l, int late, uint64_t updates, bool leaps);
   void wake_layer(int l, uint64_t updates);
   void wake_all(uint64_t updates);
   void wake_all() { wake_all(updates()); }
   void catch_up();
   void all_current();
-  void lazy_rows_updated();
+  void wake_undrawn();
+  void rows_updated();
+  void look_after_some();
+
+  void prepare_leaps();
+  bool silent_update(double error, base::SilentUpdate* update) const;
+  void extend_leaps();
+  bool keeps_row_sums(int l) const;
+  void rebuild_row_sums();
+  double sum_of_rows(int l, const int32_t* rows, int count);
 
   void initialize();
   static bool draws_bias(const Dense& d) { return d.has_bias && (d.init == Init::standard || d.init == Init::signs); }
@@ -313,7 +337,8 @@ class LearnerOf : public Learner {
 
   double* shared_of(int array) const;
   void begin_update();
-  void start_noise(uint32_t* noise, uint32_t place) const;
+  void start_noise(uint32_t* noise, uint32_t place, uint64_t update) const;
+  void start_noise(uint32_t* noise, uint32_t place) const { start_noise(noise, place, updates()); }
   StoredUpdateArgs<T> stored(int array) const;
   void measure_dense(int l);
   void step_stored(StoredUpdateArgs<T>& a, int array);
@@ -390,6 +415,7 @@ class LearnerOf : public Learner {
   std::vector<Bounds> bounds_;                                 // per dense layer
   Inputs inputs_;
   std::vector<Waiting> waiting_;  // per dense layer, or empty
+  Leaps leaps_;
   std::vector<std::vector<int>> chosen_;
   std::unique_ptr<Rewirer> rewirer_;           // with a method that moves edges
   std::vector<Silences> silences_;             // per hidden layer, with self-normalised resets

@@ -1,9 +1,12 @@
 #include "learner/plan.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <sstream>
 #include <stdexcept>
+#include <type_traits>
 
 #include "rules/activations.h"
 #include "rules/optimizers/list.h"
@@ -46,6 +49,18 @@ int choice(const char* rule, const base::Option& option, const std::string& valu
   refuse(std::string(rule) + "." + option.name + ": '" + value + "' is not known; expected one of " + option.choices);
 }
 
+// The place of a rule in the list of all.
+template <class Wanted>
+constexpr int index_of() {
+  int index = 0, found = -1;
+#define STREAMDL_COUNT(Rule)                             \
+  if (std::is_same_v<base::Rule, Wanted>) found = index; \
+  ++index;
+  STREAMDL_OPTIMIZERS(STREAMDL_COUNT)
+#undef STREAMDL_COUNT
+  return found;
+}
+
 template <class Rule>
 bool choose(Plan& plan, int index) {
   const OptimizerSpec& o = plan.spec.optimizer;
@@ -84,6 +99,16 @@ bool choose(Plan& plan, int index) {
   r.many_modes = Rule::many_modes;
   r.serves = &Rule::serves;
   r.cannot_wait = base::cannot_wait<Rule>();
+  if constexpr (Rule::has_closed_form) r.silent = &Rule::silent;
+  if constexpr (requires { typename Rule::WithoutNoise; }) {
+    static_assert(Rule::takes_decays && Rule::WithoutNoise::takes_decays);
+    r.index_without_noise = index_of<typename Rule::WithoutNoise>();
+    r.without_noise = [](const double* hyper, double* of_that_rule) {
+      Rule::without_noise(hyper, of_that_rule);
+      std::copy_n(hyper + std::size(Rule::hypers), base::kCommonHypers,
+                  of_that_rule + std::size(Rule::WithoutNoise::hypers));
+    };
+  }
   plan.rule = r;
   for (const auto& h : Rule::hypers) plan.hyper_names.push_back({h.name, h.low, h.high, h.low_open, h.high_open});
   for (int i = 0; i < r.common_hypers; ++i) {
@@ -347,7 +372,7 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
     if (m->options[base::ShrinkAndPerturb::scaled_by_step_size] && hyper_names[0].name != "step_size")
       refuse("ShrinkAndPerturb.scaled_by_step_size: " + std::string(rule.name) + " has no step_size");
   if (spec.threads < 1 || spec.threads > 64) refuse("threads: expected 1 to 64, got " + std::to_string(spec.threads));
-  if (spec.lazy_rows) check_lazy_rows();
+  if (spec.silent_rows != SilentRows::visited) check_lazy_rows();
   const std::vector<double> values = initial_hyper();
   for (size_t i = 0; i < values.size(); ++i) {
     const std::string wrong = check_hyper(i, values[i]);
@@ -358,8 +383,11 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
 
 // Methods must leave silent rows alone, but for units that are born again now and then.
 void Plan::check_lazy_rows() const {
-  const std::string lazy = "silent_rows=\"lazy\": ";
-  if (rule.cannot_wait) refuse(lazy + rule.name + " " + rule.cannot_wait);
+  const std::string lazy = leaps() ? "silent_rows=\"closed_form\": " : "silent_rows=\"lazy\": ";
+  if (rule.cannot_wait && !(leaps() && rule.silent))
+    refuse(lazy + rule.name + " " + rule.cannot_wait +
+           (rule.silent ? "; silent_rows=\"closed_form\" makes up for that" : ""));
+  const bool draws = leaps() && (rule.uses_noise || method(Method::ShrinkAndPerturb));
   bool regenerates = false;
   for (const MethodInfo& m : methods) {
     const std::string& name = spec.plasticity[&m - methods.data()].name;
@@ -367,10 +395,21 @@ void Plan::check_lazy_rows() const {
       case Method::L2Init: break;
       case Method::WeightClipping:
         if (regenerates) refuse(lazy + name + " looks at all weights where it follows another method; put it first");
+        if (draws || (leaps() && rule.cannot_wait))
+          refuse(lazy + name + " leaves no closed form to " + (draws ? "noise" : rule.name));
+        break;
+      case Method::ShrinkAndPerturb:
+        if (!leaps()) refuse(lazy + name + " visits all weights itself; silent_rows=\"closed_form\" makes up for that");
+        if (m.options[base::ShrinkAndPerturb::toward] != 0)
+          refuse(lazy + name + " needs toward=\"zero\", the one with a closed form");
+        if (!rule.silent || rule.field_count || rule.uses_noise)
+          refuse(lazy + name + " needs SGD without momentum, the rule that leaves it a closed form");
+        if (regenerates) refuse(lazy + name + " would change units that are just born; put it first");
         break;
       case Method::ContinualBackprop:
         if (utility() != Utility::contribution)
           refuse(lazy + name + " needs utility=\"contribution\", the one that takes no sums from silent rows");
+        if (draws) refuse(lazy + name + " needs sums of weights whose noise waits to be drawn");
         regenerates = true;
         break;
       case Method::ReDo:

@@ -148,6 +148,10 @@ struct RuleInfo {
        descends_output = false, one_output = false, unit_moves_silent = false, silent_rows_rest_at_last = false,
        starts_at_weight = false, many_modes = false;
   const char* cannot_wait = nullptr;  // or the reason why lazy rows are refused
+  // The closed form of silent updates, or null; and with noise, the rule that is left where that is drawn later.
+  bool (*silent)(const base::SilentContext&, base::SilentUpdate*) = nullptr;
+  int index_without_noise = -1;
+  void (*without_noise)(const double* hyper, double* of_that_rule) = nullptr;
   bool (*serves)(const double* hyper, const int* options) = nullptr;
   bool sensitive() const { return uses_sensitivity || uses_output_slope; }
 };
@@ -191,7 +195,11 @@ struct Plan {
   template <class Visit>
   void each_parameters(const Visit& visit) const;
   // Whether silent rows of a dense layer may wait for their updates.
-  bool waits(size_t l) const { return spec.lazy_rows && boundaries[l].skips && !dense[l].by_output && !dense[l].edges; }
+  bool waits(size_t l) const {
+    const bool lazy = spec.silent_rows != SilentRows::visited;
+    return lazy && boundaries[l].skips && !dense[l].by_output && !dense[l].edges;
+  }
+  bool leaps() const { return spec.silent_rows == SilentRows::closed_form; }
   // Whether the first values of weights are kept.
   bool keeps_first_values() const {
     const MethodInfo* m = method(Method::ShrinkAndPerturb);

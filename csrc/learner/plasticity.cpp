@@ -238,11 +238,14 @@ void LearnerOf<T>::shrink_and_perturb(const MethodInfo& method) {
   const double added = h[Table::noise] * (method.options[Table::scaled_by_step_size] ? hyper()[0] : 1);
   const double noise = toward == kFresh ? 0 : added;
   const uint64_t now = *block_->at<uint64_t>(plan_->updates);
+  const bool late = leaps_.perturbs && !minibatch_;  // rows that wait take their share when they wake
+  if (!late) wake_all();
   auto return_to = [shrink](T* w, const T* first, int n) {
     for (int k = 0; k < n; ++k) w[k] += (T)shrink * first[k];
   };
   for (size_t l = 0; l < plan_->dense.size(); ++l) {
     const Dense& d = plan_->dense[l];
+    if (late && plan_->waits(l)) continue;
     T most(0);
     const int length = d.length_of(0);
     for (int i = 0; i < d.vectors - !d.has_bias; ++i) {
@@ -254,7 +257,8 @@ void LearnerOf<T>::shrink_and_perturb(const MethodInfo& method) {
       if (toward == kInitialValue) return_to(vector(d, i), vector(d, i) + d.offset_of(i, d.anchor), d.columns_of(i));
     }
     if (toward == kFresh) add_fresh(d, (uint32_t)l, added);
-    weights_changed(l, toward == kZero ? most : largest_weight(l));
+    if (late) scratch_[l].sums_stale = true;  // what it adds at most is part of every update's reach
+    else weights_changed(l, toward == kZero ? most : largest_weight(l));
   }
   plan_->each_parameters([&](const UnitOp& op, size_t which) {
     const Parameters& p = op.arrays[which];

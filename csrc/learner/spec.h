@@ -63,6 +63,10 @@ struct PlasticitySpec {
   std::vector<std::string> options;  // likewise
 };
 
+// What happens to rows of weights whose input is 0, under rules that move them: they are visited on every example; or they
+// wait, and make up for their updates one by one, or by a closed form of all of them.
+enum class SilentRows { visited, lazy, closed_form };
+
 struct Spec {
   std::vector<int> inputs;  // one number, or a shape; three numbers are an image: channels, rows, columns
   std::vector<LayerSpec> layers;
@@ -72,7 +76,7 @@ struct Spec {
   uint64_t seed = 0;
   bool twice = false;  // float64
   int threads = 1;
-  bool lazy_rows = false;  // rows of silent units wait for their updates
+  SilentRows silent_rows = SilentRows::visited;
 };
 
 }  // namespace streamdl

@@ -17,10 +17,10 @@ double* LearnerOf<T>::shared_of(int array) const {
 }
 
 template <class T>
-void LearnerOf<T>::start_noise(uint32_t* noise, uint32_t place) const {
-  const uint64_t now = *block_->at<uint64_t>(plan_->updates);
+void LearnerOf<T>::start_noise(uint32_t* noise, uint32_t place, uint64_t update) const {
   const auto seed = key();
-  const uint32_t start[] = {0, (uint32_t)now, (uint32_t)(now >> 32), (uint32_t)kNoise << 24 | place, seed[0], seed[1]};
+  const uint32_t start[] = {0,       (uint32_t)update, (uint32_t)(update >> 32), (uint32_t)kNoise << 24 | place,
+                            seed[0], seed[1]};
   std::copy(std::begin(start), std::end(start), noise);
 }
 
@@ -78,6 +78,7 @@ template <class T>
 void LearnerOf<T>::add_rows(int l, const int32_t* rows, int count) {
   const UpdateArgs<T>& a = calls_[l].update;
   const Dense& d = plan_->dense[l];
+  if (keeps_row_sums(l)) sums_[d.array][0] += sum_of_rows(l, rows, count), count = 0;
   for (int i = 0; i < count; ++i) {
     T sums[kMaxSums];
     for (int k = 0; k < plan_->rule.sums.count; ++k) sums[k] = a.row_sums[k][rows[i]];
@@ -146,6 +147,7 @@ bool LearnerOf<T>::conclude() {
 
 template <class T>
 void LearnerOf<T>::learn_in_two_passes() {
+  if (leaps_.possible && leaps_.sums_stale) rebuild_row_sums();
   measuring_ = true;
   for (int l = (int)calls_.size(); l-- > 0;) {
     back_to(l);
@@ -154,6 +156,7 @@ void LearnerOf<T>::learn_in_two_passes() {
   if (calls_[0].propagates) back_ops(0, diagonal(), true), step_ops(0);
   measuring_ = false;
   if (!conclude()) return;
+  leaps_.error = (double)error_;
   const bool rest = plan_->rule.silent_rows_rest_at_last && decay_rate() == 0 && pull() == 0;
   for (int l = (int)calls_.size(); l-- > 0;) {
     Call& c = calls_[l];

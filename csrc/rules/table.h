@@ -62,6 +62,21 @@ inline constexpr int kMaxShared = 8, kMaxOptions = 3;
 // take the rounding of the update into account by kRounding.
 inline constexpr double kSmall = 1e30, kRounding = 1 + 1e-6;
 
+// One update of a weight whose input is silent, where it is a linear map of the weight, of a single field, and of the
+// weight's first value, with normal noise on the weight.
+struct SilentUpdate {
+  double weight_of_weight = 1, weight_of_field = 0, weight_of_first = 0;
+  double field_of_weight = 0, field_of_field = 1, field_of_first = 0;
+  double noise = 0;
+};
+// What it depends on beside the rule's own hyper-parameters.
+struct SilentContext {
+  const double* hyper;
+  double weight_decay, decoupled_weight_decay, pull;
+  const double* shared;  // as this update left it,
+  double error;          // the target minus the output, or 0 where the update was cancelled
+};
+
 // What a rule says of itself, for the documentation; beside it, in `when`, what it is good for.
 struct Description {
   const char* name;                       // class in streamdl.optim
@@ -108,6 +123,9 @@ struct RuleDefaults {
   static constexpr bool silent_rows_rest = false;  // x = 0 changes nothing
   static constexpr bool descends_output = false;   // g is the gradient of minus the output, the error comes apart
   static constexpr bool one_output = false;        // defined for one output and squared error, as those are, too
+
+  // Whether updates of silent weights have a closed form, `silent`; where it returns false, not with these numbers.
+  static constexpr bool has_closed_form = false;
 
   // Which of the rules of one name serves these hyper-parameters and options.
   static constexpr bool serves(const double*, const int*) { return true; }

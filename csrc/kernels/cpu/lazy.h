@@ -59,6 +59,49 @@ STREAMDL_HD bool catch_up_abreast(const UpdateArgs<T>& a, C& c, T* p, uint32_t m
   return true;
 }
 
+// The rows that are listed take their leaps.
+template <int kFields, class T>
+void leap(UpdateArgs<T>& args) {
+  using V = Register<T>;
+  const UpdateArgs<T> a = args;
+  V most(0);
+  alignas(kAlignment) T normal[kNormals];
+  for (int i = 0; i < a.row_count; ++i) {
+    const Leap<T>& l = a.leaps[a.missed[i]];
+    T* const row = a.weights + a.rows[i] * a.row_stride;
+    const T* const next = a.weights + a.rows[i + 1] * a.row_stride;
+    const V weight_of_weight(l.weight_of_weight), weight_of_field(l.weight_of_field), deviation(l.deviation);
+    const V field_of_weight(l.field_of_weight), field_of_field(l.field_of_field);
+    const V weight_of_first(l.weight_of_first), field_of_first(l.field_of_first);
+    const bool draws = l.deviation != T(0);
+    for (int j = 0; j < a.used; j += V::width) {
+      for (int k = 0; k <= kFields; ++k) __builtin_prefetch(next + k * a.columns + j, 1);
+      T* const p = row + j;
+      const V old = load_register(p), first = a.anchor ? load_register(p + a.anchor) : V(0);
+      V w = fma(weight_of_weight, old, weight_of_first * first);
+      if (draws) {
+        if (j % kNormals == 0)
+          draw_normals(normal, (uint32_t)a.rows[i] * counters_of(a.used) + (uint32_t)j / kNormals * 16, a.noise,
+                       a.used - j);
+        w = fnma(deviation, load_register(normal + j % kNormals), w);
+      }
+      if constexpr (kFields > 0) {
+        T* const field = p + a.columns;
+        const V f = load_register(field);
+        w = fma(weight_of_field, f, w);
+        const V g = fma(field_of_weight, old, fma(field_of_field, f, field_of_first * first));
+        const auto sound = fma(g, V(0), w * V(0)) == V(0);
+        w = select(sound, w, old);
+        store(field, select(sound, flushed(g), f));
+        args.cancelled += (uint64_t)(V::width - __builtin_popcount(to_bits(sound)));
+      }
+      store(p, w);
+      most = max(abs(w), most);
+    }
+  }
+  args.largest = largest_of(most, args.largest);
+}
+
 template <class Rule, bool kDecay, class T>
 void catch_up(UpdateArgs<T>& args) {
   using V = Register<T>;

@@ -34,6 +34,16 @@ struct ObGD : RuleDefaults {
   static constexpr Sums sums = {1, Scope::network, true};
   static constexpr unsigned apply_writes = 0;
   static constexpr bool descends_output = true;
+  static constexpr bool has_closed_form = true;
+
+  // The sum of a silent row's traces shrinks as each of them does.
+  static bool silent(const SilentContext& s, SilentUpdate* u) {
+    const double fades = s.hyper[discount] * s.hyper[trace_decay];
+    u->weight_of_weight = 1 - s.hyper[step_size] * s.decoupled_weight_decay;
+    u->weight_of_field = -s.shared[0] * s.error * fades;
+    u->field_of_field = fades;
+    return true;
+  }
 
   template <class V, class C>
   STREAMDL_HD static V traced(V e, V q, const C& c) {
@@ -68,6 +78,7 @@ struct AdaptiveObGD : ObGD {
       "two fields, two passes, two roots and divisions; silent rows are visited",
       ObGD::description.no_weight_decay};
   static constexpr const char* when = "ObGD where gradients differ widely in size from weight to weight.";
+  static constexpr bool has_closed_form = false;  // each update divides by another root
 
   enum { beta2 = kappa + 1, epsilon };
   static constexpr HyperParameter hypers[] = {

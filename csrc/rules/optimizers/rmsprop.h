@@ -26,6 +26,15 @@ struct RMSprop : RuleDefaults {
   };
   static constexpr bool many_modes = true;
 
+  static constexpr bool has_closed_form = true;
+
+  // Without a gradient of the weight itself.
+  static bool silent(const SilentContext& s, SilentUpdate* u) {
+    u->weight_of_weight = 1 - s.hyper[step_size] * s.decoupled_weight_decay;
+    u->field_of_field = s.hyper[decay];
+    return s.weight_decay + s.pull == 0;
+  }
+
   static bool bound(double* most, double g, const double* hyper) {
     const double v = (hyper[decay] * most[1] + (1 - hyper[decay]) * (g * g)) * kRounding;
     const double divided = g / hyper[epsilon];

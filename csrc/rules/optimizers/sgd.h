@@ -26,7 +26,16 @@ struct SGD : RuleDefaults {
   static constexpr bool many_modes = true;
   static constexpr bool silent_rows_rest = true;  // x = 0 changes nothing
 
+  static constexpr bool has_closed_form = true;
+
   static bool serves(const double* hyper, const int*) { return hyper[momentum] == 0; }
+
+  static bool silent(const SilentContext& s, SilentUpdate* u) {
+    const double alpha = s.hyper[step_size];
+    u->weight_of_weight = 1 - alpha * (s.decoupled_weight_decay + s.weight_decay + s.pull);
+    u->weight_of_first = alpha * s.pull;
+    return true;
+  }
 
   template <class V, class G, class C>
   STREAMDL_HD static void apply(V& w, const G& g, V, V*, const C& c) {
@@ -44,7 +53,23 @@ struct SGDMomentum : RuleDefaults {
   static constexpr bool many_modes = true;
   static constexpr unsigned shown_by_weight = 1;
 
+  static constexpr bool has_closed_form = true;
+
   static bool serves(const double* hyper, const int*) { return hyper[momentum] != 0; }
+
+  // g = (lambda + pull) w - pull w(0), and the step goes by g * of_g + b * of_b with b as it was.
+  static bool silent(const SilentContext& s, SilentUpdate* u) {
+    const double alpha = s.hyper[step_size], mu = s.hyper[momentum], held = s.weight_decay + s.pull;
+    const bool ahead = s.hyper[nesterov] > 0;
+    const double of_g = ahead ? 1 + mu : 1, of_b = ahead ? mu * mu : mu;
+    u->weight_of_weight = 1 - alpha * (s.decoupled_weight_decay + of_g * held);
+    u->weight_of_field = -alpha * of_b;
+    u->weight_of_first = alpha * of_g * s.pull;
+    u->field_of_weight = held;
+    u->field_of_field = mu;
+    u->field_of_first = -s.pull;
+    return true;
+  }
 
   static bool bound(double* most, double g, const double* hyper) {
     const double b = (hyper[momentum] * most[1] + g) * kRounding;

@@ -3,6 +3,7 @@
 
 #include "math/elementary.h"
 #include "rules/context.h"
+#include "rules/optimizers/sgd.h"
 
 STREAMDL_BEGIN
 
@@ -140,6 +141,18 @@ struct PGD : RuleDefaults {
       {"noise", kRequired, 0.0, kUnbounded, false, true, "sigma", "deviation of what is added to the gradient"},
   };
   static constexpr bool uses_noise = true;
+  static constexpr bool has_closed_form = true;
+
+  static bool silent(const SilentContext& s, SilentUpdate* u) {
+    u->noise = s.hyper[step_size] * s.hyper[noise];
+    return SGD::silent(s, u);
+  }
+  // The rule that is left where the noise of a weight is drawn later, and its hyper-parameters.
+  using WithoutNoise = SGD;
+  static void without_noise(const double* hyper, double* of_sgd) {
+    of_sgd[SGD::step_size] = hyper[step_size];
+    of_sgd[SGD::momentum] = of_sgd[SGD::nesterov] = 0;
+  }
 
   template <class V, class G, class C>
   STREAMDL_HD static void apply(V& w, const G& gradient, V, V*, const C& c) {

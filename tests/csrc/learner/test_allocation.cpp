@@ -230,13 +230,13 @@ void check_all(long long steps) {
           spec.loss = Loss::squared_error;
           spec.layers.back().outputs = 1;
         }
-        for (const bool lazy : {false, true}) {
-          spec.lazy_rows = lazy;
+        for (const SilentRows rows : {SilentRows::visited, SilentRows::lazy, SilentRows::closed_form}) {
+          spec.silent_rows = rows;
           std::shared_ptr<const Plan> plan;
           try {
             plan = std::make_shared<const Plan>(spec);
           } catch (const std::invalid_argument&) {  // a pair that is forbidden
-            refused += !lazy;
+            refused += rows == SilentRows::visited;
             continue;
           }
           LearnerOf<T> learner(plan);
