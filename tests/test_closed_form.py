@@ -193,6 +193,25 @@ def test_biases_take_their_noise_at_once(name: str) -> None:
             assert abs(z.mean()) < 5 * deviation / np.sqrt(z.size)
 
 
+@pytest.mark.parametrize("rule", ["pgd", "nesterov", "obgd", "shrink"])
+def test_threads_share_leaps_and_draws(rule: str) -> None:
+    outputs, loss = (1, "squared_error") if rule == "obgd" else (10, "cross_entropy")
+    optimizer, method = OPTIMIZERS.get(rule, OPTIMIZERS["sgd"]), PLASTICITY.get(rule)
+    random = np.random.default_rng(4)
+    xs = random.normal(size=(80, 400)).astype(np.float32)
+    xs[random.uniform(size=xs.shape) < 0.9] = 0
+    ys = random.normal(size=(80, 1)) if rule == "obgd" else random.integers(10, size=80)
+    hashes = set()
+    for threads in (1, 3):
+        learner = sdl.Learner(
+            sdl.MLP(400, [600, 500], outputs), loss, optimizer, method, threads=threads,
+            silent_rows="closed_form",
+        )  # fmt: skip
+        learner.step_many(xs, ys)
+        hashes.add(learner.state_hash())
+    assert len(hashes) == 1
+
+
 def test_a_network_of_several_layers_is_perturbed_as_much() -> None:
     """With hidden units that are often silent: the weights' mean square distance from where they began."""
 
