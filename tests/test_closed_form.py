@@ -101,6 +101,22 @@ def test_the_bound_of_obgd_counts_traces_that_sleep() -> None:
         assert other < 0.5, "the bound did not act"
 
 
+def test_an_update_that_was_cancelled_moves_no_row_that_sleeps() -> None:
+    """Traces whose sum is not finite: the step is cancelled, and they fade until it is."""
+    case = Case("single", "obgd", "none", "squared_error", "float64", "closed_form")
+    leaping, visited = case.build(), replace(case, silent_rows="visited").build()
+    xs, ys = case.examples(60)
+    xs[:, :3] = 0
+    for learner in (leaping, visited):
+        learner.step_many(xs[:20], ys[:20])
+        learner.state["0.weight.trace"][:3] = 1e308
+        learner.step_many(xs[20:40], ys[20:40])
+    assert leaping.cancelled == visited.cancelled > 5
+    one, other = (np.asarray(each.state["0.weight.trace"]) for each in (leaping, visited))
+    assert np.max(np.abs(one / other - 1)) < 1e-9
+    assert np.max(np.abs(leaping.parameters["0.weight"] - visited.parameters["0.weight"])) < 1e-9
+
+
 # ------------------------------------------------------------------ noise
 
 SIGMA, RATE = 0.3, 0.1
@@ -231,7 +247,7 @@ def test_a_network_of_several_layers_is_perturbed_as_much() -> None:
 
 
 def test_a_method_that_perturbs_seldom_visits_all_rows_when_it_does() -> None:
-    method = sdl.plasticity.ShrinkAndPerturb(0.5, 0.0, period=10)
+    method = [sdl.plasticity.L2Init(0.5), sdl.plasticity.ShrinkAndPerturb(0.5, 0.0, period=10)]
     case = Case("relu", "sgd_decay", "none", "cross_entropy", "float64")
     one, other = (
         sdl.Learner(

@@ -125,7 +125,9 @@ double LearnerOf<T>::sum_of_rows(int l, const int32_t* rows, int count) {
   for (int i = 0; i < count; ++i) sums[rows[i]] = (double)calls_[l].update.row_sums[0][rows[i]];
   double parts[4] = {};
   for (int j = 0; j < n; ++j) parts[j % 4] += sums[j];
-  return (parts[0] + parts[1]) + (parts[2] + parts[3]);
+  const double sum = (parts[0] + parts[1]) + (parts[2] + parts[3]);
+  if (!std::isfinite(sum)) leaps_.sums_stale = true;  // what fades from infinity has to be added up anew
+  return sum;
 }
 
 template class LearnerOf<float>;
