@@ -42,11 +42,11 @@ Leap<T> rounded(const SilentUpdate& u) {
 
 // What the present update is for a silent weight; false where it has no closed form.
 template <class T>
-bool LearnerOf<T>::silent_update(double error, SilentUpdate* update) const {
+bool LearnerOf<T>::silent_update(SilentUpdate* update) const {
   const double* common = hyper() + plan_->rule.hypers;
   const bool decays = plan_->rule.common_hypers;
   return plan_->rule.silent({hyper(), decays ? common[0] : 0, decays ? common[1] : 0, pull(),
-                             block_->at<double>(plan_->shared), error},
+                             block_->at<double>(plan_->shared), (double)error_, leaps_.cancelled},
                             update) &&
          !clips_in_update();
 }
@@ -60,7 +60,7 @@ void LearnerOf<T>::prepare_leaps() {
   const MethodInfo* method = plan_->method(Method::ShrinkAndPerturb);
   const double* h = method ? hyper() + method->hyper : nullptr;
   SilentUpdate update, late;  // late: what visited rows wait for, too
-  leaps.possible = plan_->rule.silent && silent_update(0, &update);
+  leaps.possible = plan_->rule.silent && silent_update(&update);
   leaps.perturbs = method && h[Table::period] == 1;
   leaps.draws = leaps.perturbs || plan_->rule.uses_noise;
   if (!leaps.possible) return;
@@ -86,12 +86,12 @@ void LearnerOf<T>::prepare_leaps() {
 template <class T>
 void LearnerOf<T>::extend_leaps() {
   SilentUpdate update;
-  silent_update(leaps_.error, &update);
+  silent_update(&update);
   for (int k = kLongestWait; k > 0; --k) {
     leaps_.since[k] = joined(update, leaps_.since[k - 1]);
     leaps_.table[k] = rounded<T>(leaps_.since[k]);
   }
-  leaps_.error = 0;
+  leaps_.cancelled = true;  // the next one, until its sums have proved sound
 }
 
 //---------------------------------------------------------------------------- sums
@@ -118,7 +118,7 @@ void LearnerOf<T>::rebuild_row_sums() {
 template <class T>
 double LearnerOf<T>::sum_of_rows(int l, const int32_t* rows, int count) {
   SilentUpdate update;
-  silent_update(0, &update);
+  silent_update(&update);
   double* const sums = waiting_[l].sums;
   const int n = plan_->dense[l].inputs;
   for (int j = 0; j < n; ++j) sums[j] *= update.field_of_field;

@@ -207,7 +207,7 @@ class LearnerOf : public Learner {
     double hyper[kMaxHypers];               // of the rule that is left without noise
     std::vector<base::SilentUpdate> since;  // what the last k updates come to
     std::vector<Leap<T>> table;             // the same, and behind them those of rows that are undrawn
-    double error = 0;                       // of this update, where leaps depend on it
+    bool cancelled = true;                  // this update, of rules with sums
     bool sums_stale = true;                 // Waiting::sums
   };
 
@@ -267,7 +267,7 @@ class LearnerOf : public Learner {
   void look_after_some();
 
   void prepare_leaps();
-  bool silent_update(double error, base::SilentUpdate* update) const;
+  bool silent_update(base::SilentUpdate* update) const;
   void extend_leaps();
   bool keeps_row_sums(int l) const;
   void rebuild_row_sums();

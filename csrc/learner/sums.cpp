@@ -156,7 +156,7 @@ void LearnerOf<T>::learn_in_two_passes() {
   if (calls_[0].propagates) back_ops(0, diagonal(), true), step_ops(0);
   measuring_ = false;
   if (!conclude()) return;
-  leaps_.error = (double)error_;
+  leaps_.cancelled = false;
   const bool rest = plan_->rule.silent_rows_rest_at_last && decay_rate() == 0 && pull() == 0;
   for (int l = (int)calls_.size(); l-- > 0;) {
     Call& c = calls_[l];

@@ -74,7 +74,8 @@ struct SilentContext {
   const double* hyper;
   double weight_decay, decoupled_weight_decay, pull;
   const double* shared;  // as this update left it,
-  double error;          // the target minus the output, or 0 where the update was cancelled
+  double error;          // the target minus the output
+  bool cancelled;        // rules with sums: nothing was applied, what was measured stays
 };
 
 // What a rule says of itself, for the documentation; beside it, in `when`, what it is good for.

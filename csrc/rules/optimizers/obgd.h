@@ -39,9 +39,10 @@ struct ObGD : RuleDefaults {
   // The sum of a silent row's traces shrinks as each of them does.
   static bool silent(const SilentContext& s, SilentUpdate* u) {
     const double fades = s.hyper[discount] * s.hyper[trace_decay];
+    u->field_of_field = fades;
+    if (s.cancelled) return true;
     u->weight_of_weight = 1 - s.hyper[step_size] * s.decoupled_weight_decay;
     u->weight_of_field = -s.shared[0] * s.error * fades;
-    u->field_of_field = fades;
     return true;
   }
 
