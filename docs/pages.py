@@ -168,7 +168,11 @@ def _meaning(text: str) -> str:
 
 def _waiting(table: Table) -> list[str]:
     ways = [f'`silent_rows="{way}"`' for way in table.get("silent_rows", [])]
-    return [f"Rows of silent units may wait: {' or '.join(ways)}."] if ways else []
+    return (
+        [f"Instead of being visited, rows of silent units may wait: {' or '.join(ways)}."]
+        if ways
+        else []
+    )
 
 
 def _measured(table: Table, costs: dict[str, Any] | None) -> list[str]:

@@ -119,6 +119,56 @@ def test_an_update_that_was_cancelled_moves_no_row_that_sleeps() -> None:
     assert abs(leaping.cancelled - visited.cancelled) <= 1, "what is infinite is added up once more"
 
 
+def test_weights_that_grow_on_every_update_leap_over_a_few_at_a_time() -> None:
+    """|1 - alpha lambda| = 1e10: over many updates that is no number, and what is 0 stays 0 all the same."""
+    for momentum in (0.0, 0.5):
+        optimizer = sdl.optim.SGD(1e10, momentum=momentum, weight_decay=1.0)
+        for start, steps in ((0.0, 100), (1e-25, 4)):
+            seen = []
+            for silent_rows in ("visited", "closed_form"):
+                network = sdl.Network([sdl.nn.Linear(40)], inputs=4)
+                learner = sdl.Learner(network, "squared_error", optimizer, silent_rows=silent_rows)
+                learner.parameters["0.weight"][:] = start
+                learner.step_many(np.zeros((steps, 4)), np.zeros((steps, 40)))
+                assert learner.cancelled == 0
+                seen.append(np.array(learner.parameters["0.weight"]))
+            np.testing.assert_allclose(seen[1], seen[0], rtol=1e-5)
+
+
+def test_rmsprop_without_epsilon_has_no_closed_form() -> None:
+    """0 / 0: the update of such a weight is cancelled, its decay, too."""
+    seen = []
+    for silent_rows in ("visited", "closed_form"):
+        learner = sdl.Learner(
+            NETWORKS["relu"], "cross_entropy",
+            sdl.optim.RMSprop(0.01, epsilon=0.0, decoupled_weight_decay=1.0), silent_rows=silent_rows,
+        )  # fmt: skip
+        xs, ys = rare(Case("relu", "rmsprop", "none", "cross_entropy", "float32"), 100)
+        xs[:, :5] = 0
+        learner.step_many(xs, ys)
+        seen.append((learner.state_hash(), learner.cancelled))
+    assert seen[0] == seen[1]
+    assert seen[0][1] > 0
+
+
+@pytest.mark.parametrize("rule", ["sgd_decay", "obgd", "pgd", "shrink"])
+def test_copies_of_any_moment_continue_bit_for_bit(rule: str) -> None:
+    """Nothing of when rows wake is left to what a copy does not have: in a deep network, step by step."""
+    outputs, loss = (1, "squared_error") if rule == "obgd" else (10, "cross_entropy")
+    learner = sdl.Learner(
+        sdl.MLP(40, [64] * 4, outputs), loss, OPTIMIZERS.get(rule, OPTIMIZERS["sgd"]),
+        PLASTICITY.get(rule), silent_rows="closed_form",
+    )  # fmt: skip
+    random = np.random.default_rng(6)
+    xs = random.normal(size=(100, 40)) * (random.uniform(size=(100, 40)) < 0.2)
+    ys = random.normal(size=(100, 1)) if rule == "obgd" else random.integers(10, size=100)
+    for start, ends in ((0, 37), (37, 38), (38, 100)):
+        twin = learner.clone()
+        for each in (learner, twin):
+            each.step_many(xs[start:ends], ys[start:ends])
+        assert learner.state_hash() == twin.state_hash()
+
+
 # ------------------------------------------------------------------ noise
 
 SIGMA, RATE = 0.3, 0.1

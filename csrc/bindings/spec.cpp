@@ -117,7 +117,7 @@ Spec spec_from(const nb::dict& d) {
   s.seed = get<uint64_t>(d, "seed");
   s.twice = get<bool>(d, "twice");
   s.threads = get<int>(d, "threads");
-  if (d.contains("silent_rows"))  // checkpoints of before have none
+  if (d.contains("silent_rows"))  // checkpoints of before have none, and continue with the same bits
     s.silent_rows =
         (SilentRows)position({"visited", "lazy", "closed_form"}, get<std::string>(d, "silent_rows"), "silent_rows");
   return s;

@@ -1,7 +1,7 @@
-// Rows of silent units that wait for their updates. A row that is about to be used makes up for what it missed, one
-// update after the other, as if it had been visited each time: so no bit depends on when that happens, and whoever
-// looks at the state, or changes it, has only to ask for it first. With closed forms it takes one leap (see leaps.cpp), and
-// who looks when decides about roundings, and about which numbers are drawn.
+// Rows of silent units that wait for their updates: whoever looks at the state, or changes it, asks for them first. A
+// row that is about to be used makes up for what it missed. With "lazy" that is one update after the other, as if it had
+// been visited each time: no bit depends on when that happens. With "closed_form" it is one leap (see leaps.cpp): when that
+// happens decides about roundings, and about which numbers are drawn.
 #include <algorithm>
 
 #include "learner/learner.h"
@@ -9,10 +9,10 @@
 namespace streamdl {
 
 template <class T>
-void LearnerOf<T>::prepare_lazy_rows() {
+void LearnerOf<T>::prepare_waiting() {
   if (plan_->leaps()) {
     leaps_.since.resize(kLongestWait + 1);
-    leaps_.table.resize(2 * (kLongestWait + 1));
+    leaps_.table.resize(leap_over(kLongestWait, true) + 1);
   }
   for (size_t l = 0; l < plan_->dense.size(); ++l) {
     if (!plan_->waits(l)) continue;
@@ -35,15 +35,15 @@ void LearnerOf<T>::wake(int l, const int32_t* rows, int first, int count, uint64
     uint8_t& undrawn = waiting.undrawn[row];
     if (current >= updates && !undrawn) continue;
     waiting.late[late] = row;
-    waiting.missed[late++] = (uint32_t)(updates - current) + (undrawn ? kLongestWait + 1 : 0);
+    waiting.missed[late++] = leap_over(updates - current, undrawn);
     current = updates;
     undrawn = 0;
   }
-  if (late && calls_[l].lazy) catch_up(l, late, updates, leaps_.possible);
+  if (late && calls_[l].lazy) make_up(l, late, updates, leaps_.possible);
 }
 
 template <class T>
-void LearnerOf<T>::catch_up(int l, int late, uint64_t updates, bool leaps) {
+void LearnerOf<T>::make_up(int l, int late, uint64_t updates, bool by_leaps) {
   Waiting& waiting = waiting_[l];
   waiting.late[late] = waiting.late[late - 1];  // who is next is asked for early
   UpdateArgs<T> a = calls_[l].update;
@@ -53,11 +53,11 @@ void LearnerOf<T>::catch_up(int l, int late, uint64_t updates, bool leaps) {
   a.largest = T(0);
   a.cancelled = 0;
   a.leaps = leaps_.table.data();
-  uint32_t noise[6];  // of the last update among them: a row was drawn for an earlier one, if at all
+  uint32_t noise[6];  // counts the last update that is made up for: no row is drawn for that twice
   start_noise(noise, (uint32_t)l, updates - 1);
   a.noise = noise;
   const auto& rule = kernels_.rules[plan_->rule.index];
-  const auto run = leaps ? kernels_.leap[plan_->rule.field_count] : rule.catch_up[decays()];
+  const auto run = by_leaps ? kernels_.leap[plan_->rule.field_count] : rule.catch_up[decays()];
   if (pool_) share_update(calls_[l], run, a);
   else run(a);
   cancelled_ += a.cancelled;
@@ -91,7 +91,7 @@ void LearnerOf<T>::wake_undrawn() {
       waiting.current[row] = made;
       waiting.undrawn[row] = 1;
     }
-    if (late) catch_up((int)l, late, made, false);
+    if (late) make_up((int)l, late, made, false);
   }
 }
 
@@ -130,7 +130,8 @@ void LearnerOf<T>::look_after_some() {
   const uint64_t made = updates() + 1;
   for (size_t l = 0; l < waiting_.size(); ++l) {
     if (!calls_[l].lazy) continue;
-    const int rows = plan_->dense[l].inputs, turn = (rows + kLongestWait - 1) / kLongestWait;
+    const int rows = plan_->dense[l].inputs, longest = leaps_.possible ? leaps_.longest : kLongestWait;
+    const int turn = (rows + longest - 1) / longest;
     const int first = (int)(made % (uint64_t)((rows + turn - 1) / turn)) * turn;
     wake((int)l, nullptr, first, std::min(turn, rows - first), made);
     if (leaps_.draws) wake((int)l, nullptr, rows, 1, made);

@@ -2,6 +2,7 @@
 // drawn late, once for all the updates that a row has slept through, and the one before them.
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "learner/learner.h"
 #include "rules/plasticity/shrink_and_perturb.h"
@@ -38,6 +39,19 @@ Leap<T> rounded(const SilentUpdate& u) {
           (T)u.noise};
 }
 
+// Whether none of its numbers is near the end of the numbers; where silent weights grow with each update, that is so for
+// a few updates alone.
+bool is_small(const SilentUpdate& u) {
+  const double all[] = {u.weight_of_weight,
+                        u.weight_of_field,
+                        u.weight_of_first,
+                        u.field_of_weight,
+                        u.field_of_field,
+                        u.field_of_first,
+                        u.noise};
+  return std::all_of(std::begin(all), std::end(all), [](double each) { return std::abs(each) < base::kSmall; });
+}
+
 }  // namespace
 
 // What the present update is for a silent weight; false where it has no closed form.
@@ -46,7 +60,7 @@ bool LearnerOf<T>::silent_update(SilentUpdate* update) const {
   const double* common = hyper() + plan_->rule.hypers;
   const bool decays = plan_->rule.common_hypers;
   return plan_->rule.silent({hyper(), decays ? common[0] : 0, decays ? common[1] : 0, pull(),
-                             block_->at<double>(plan_->shared), (double)error_, leaps_.cancelled},
+                             block_->at<double>(plan_->shared), (double)error_, !leaps_.applied},
                             update) &&
          !clips_in_update();
 }
@@ -74,11 +88,14 @@ void LearnerOf<T>::prepare_leaps() {
     leaps.noise = late.noise;
     update = joined(late, update);
   }
-  leaps.since[0] = {};
+  SilentUpdate since;
   for (int k = 0; k <= kLongestWait; ++k) {
-    if (k > 0) leaps.since[k] = joined(update, leaps.since[k - 1]), late = joined(update, late);
-    leaps.table[k] = rounded<T>(leaps.since[k]);
-    leaps.table[kLongestWait + 1 + k] = rounded<T>(late);
+    if (k > 0) since = joined(update, since), late = joined(update, late);
+    if (k > 1 && !(is_small(since) && is_small(late))) break;
+    leaps.since[k] = since;
+    leaps.table[leap_over((uint64_t)k, false)] = rounded<T>(since);
+    leaps.table[leap_over((uint64_t)k, true)] = rounded<T>(late);
+    leaps.longest = std::max(k, 1);
   }
 }
 
@@ -91,7 +108,7 @@ void LearnerOf<T>::extend_leaps() {
     leaps_.since[k] = joined(update, leaps_.since[k - 1]);
     leaps_.table[k] = rounded<T>(leaps_.since[k]);
   }
-  leaps_.cancelled = true;  // the next one, until its sums have proved sound
+  leaps_.applied = false;
 }
 
 //---------------------------------------------------------------------------- sums

@@ -81,7 +81,7 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan) : Learner(std::move(pl
   factors_.resize(plan_->array_names.size());
   prepare_inputs();
   prepare_sharing();
-  prepare_lazy_rows();
+  prepare_waiting();
   initialize();
 }
 

@@ -91,6 +91,11 @@ enum Stream {
 inline constexpr int kFreshUnits = 16;   // drawn together: the weights of a cache line
 inline constexpr int kLongestWait = 64;  // updates that a row waits for
 
+// The place in a learner's table of what takes a row over so many updates, and before them, over what came late.
+constexpr uint32_t leap_over(uint64_t updates, bool undrawn) {
+  return (uint32_t)updates + (undrawn ? kLongestWait + 1 : 0);
+}
+
 // learner.cpp steps; inputs.cpp, lazy_rows.cpp, leaps.cpp, boundary.cpp, sums.cpp, weights.cpp, sharing.cpp, bounds.cpp,
 // sparse.cpp and plasticity.cpp hold the other members.
 template <class T>
@@ -114,6 +119,7 @@ class LearnerOf : public Learner {
   void settle() override {
     catch_up();
     if (touched_) refresh();
+    if (plan_->leaps()) touched_ = true;  // when rows wake is part of what follows: it starts anew, as in a copy
   }
   void hyper_changed() override;
   std::vector<double> utilities(int hidden) const override;
@@ -194,20 +200,21 @@ class LearnerOf : public Learner {
     uint64_t* current;  // (rows, and the bias) how many updates each one has had,
     int32_t* late;      // room for a list of rows
     uint32_t* missed;   // and of how many updates they missed,
-    uint8_t* undrawn;   // (rows, and the bias) whether the noise of its last one is still to be drawn
+    uint8_t* undrawn;   // (rows, and the bias) whether the noise of its last one, and what else comes late, is due
     double* sums;       // (rows) the rule's sum over each one; or null
   };
 
   // Closed forms of missed updates; see leaps.cpp.
   struct Leaps {
-    bool possible = false;  // with these hyper-parameters
-    bool draws = false;     // noise, late: the rule's,
-    bool perturbs = false;  // or that of Shrink & Perturb, and so much of it
-    double noise = 0;
+    bool possible = false;                  // with these hyper-parameters,
+    int longest = 1;                        // over so many updates
+    bool draws = false;                     // something comes late: the rule's noise, or Shrink & Perturb,
+    bool perturbs = false;                  // if it is that,
+    double noise = 0;                       // and so much of it
     double hyper[kMaxHypers];               // of the rule that is left without noise
     std::vector<base::SilentUpdate> since;  // what the last k updates come to
-    std::vector<Leap<T>> table;             // the same, and behind them those of rows that are undrawn
-    bool cancelled = true;                  // this update, of rules with sums
+    std::vector<Leap<T>> table;             // see leap_over
+    bool applied = false;                   // this update, of rules with sums
     bool sums_stale = true;                 // Waiting::sums
   };
 
@@ -254,9 +261,9 @@ class LearnerOf : public Learner {
   std::array<uint32_t, 2> key() const;
   uint64_t updates() const { return *block_->at<uint64_t>(plan_->updates); }
 
-  void prepare_lazy_rows();
+  void prepare_waiting();
   void wake(int l, const int32_t* rows, int first, int count, uint64_t updates);
-  void catch_up(int l, int late, uint64_t updates, bool leaps);
+  void make_up(int l, int late, uint64_t updates, bool by_leaps);
   void wake_layer(int l, uint64_t updates);
   void wake_all(uint64_t updates);
   void wake_all() { wake_all(updates()); }

@@ -372,7 +372,7 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
     if (m->options[base::ShrinkAndPerturb::scaled_by_step_size] && hyper_names[0].name != "step_size")
       refuse("ShrinkAndPerturb.scaled_by_step_size: " + std::string(rule.name) + " has no step_size");
   if (spec.threads < 1 || spec.threads > 64) refuse("threads: expected 1 to 64, got " + std::to_string(spec.threads));
-  if (spec.silent_rows != SilentRows::visited) check_lazy_rows();
+  if (spec.silent_rows != SilentRows::visited) check_silent_rows();
   const std::vector<double> values = initial_hyper();
   for (size_t i = 0; i < values.size(); ++i) {
     const std::string wrong = check_hyper(i, values[i]);
@@ -382,10 +382,10 @@ Plan::Plan(Spec s) : spec(std::move(s)) {
 }
 
 // Methods must leave silent rows alone, but for units that are born again now and then.
-void Plan::check_lazy_rows() const {
-  const std::string lazy = leaps() ? "silent_rows=\"closed_form\": " : "silent_rows=\"lazy\": ";
+void Plan::check_silent_rows() const {
+  const std::string mode = leaps() ? "silent_rows=\"closed_form\": " : "silent_rows=\"lazy\": ";
   if (rule.cannot_wait && !(leaps() && rule.silent))
-    refuse(lazy + rule.name + " " + rule.cannot_wait +
+    refuse(mode + rule.name + " " + rule.cannot_wait +
            (rule.silent ? "; silent_rows=\"closed_form\" makes up for that" : ""));
   const bool draws = leaps() && (rule.uses_noise || method(Method::ShrinkAndPerturb));
   bool regenerates = false;
@@ -394,27 +394,27 @@ void Plan::check_lazy_rows() const {
     switch (m.kind) {
       case Method::L2Init: break;
       case Method::WeightClipping:
-        if (regenerates) refuse(lazy + name + " looks at all weights where it follows another method; put it first");
+        if (regenerates) refuse(mode + name + " looks at all weights where it follows another method; put it first");
         if (draws || (leaps() && rule.cannot_wait))
-          refuse(lazy + name + " leaves no closed form to " + (draws ? "noise" : rule.name));
+          refuse(mode + name + " leaves no closed form to " + (draws ? "noise" : rule.name));
         break;
       case Method::ShrinkAndPerturb:
-        if (!leaps()) refuse(lazy + name + " visits all weights itself; silent_rows=\"closed_form\" makes up for that");
+        if (!leaps()) refuse(mode + name + " visits all weights itself; silent_rows=\"closed_form\" makes up for that");
         if (m.options[base::ShrinkAndPerturb::toward] != 0)
-          refuse(lazy + name + " needs toward=\"zero\", the one with a closed form");
+          refuse(mode + name + " needs toward=\"zero\", the one with a closed form");
         if (!rule.silent || rule.field_count || rule.uses_noise)
-          refuse(lazy + name + " needs SGD without momentum, the rule that leaves it a closed form");
-        if (regenerates) refuse(lazy + name + " would change units that are just born; put it first");
+          refuse(mode + name + " needs SGD without momentum, the rule that leaves it a closed form");
+        if (regenerates) refuse(mode + name + " would change units that are just born; put it first");
         break;
       case Method::ContinualBackprop:
         if (utility() != Utility::contribution)
-          refuse(lazy + name + " needs utility=\"contribution\", the one that takes no sums from silent rows");
-        if (draws) refuse(lazy + name + " needs sums of weights whose noise waits to be drawn");
+          refuse(mode + name + " needs utility=\"contribution\", the one that takes no sums from silent rows");
+        if (draws) refuse(mode + name + " needs sums of weights whose noise waits to be drawn");
         regenerates = true;
         break;
       case Method::ReDo:
       case Method::SelfNormalizedReset: regenerates = true; break;
-      default: refuse(lazy + name + " visits all weights itself");
+      default: refuse(mode + name + " visits all weights itself");
     }
   }
 }

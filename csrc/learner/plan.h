@@ -147,7 +147,7 @@ struct RuleInfo {
   bool silent_rows_rest = true, uses_sensitivity = false, uses_output_slope = false, uses_noise = false,
        descends_output = false, one_output = false, unit_moves_silent = false, silent_rows_rest_at_last = false,
        starts_at_weight = false, many_modes = false;
-  const char* cannot_wait = nullptr;  // or the reason why lazy rows are refused
+  const char* cannot_wait = nullptr;  // or the reason why rows cannot make up for their updates one by one
   // The closed form of silent updates, or null; and with noise, the rule that is left where that is drawn later.
   bool (*silent)(const base::SilentContext&, base::SilentUpdate*) = nullptr;
   int index_without_noise = -1;
@@ -196,8 +196,8 @@ struct Plan {
   void each_parameters(const Visit& visit) const;
   // Whether silent rows of a dense layer may wait for their updates.
   bool waits(size_t l) const {
-    const bool lazy = spec.silent_rows != SilentRows::visited;
-    return lazy && boundaries[l].skips && !dense[l].by_output && !dense[l].edges;
+    const bool wait = spec.silent_rows != SilentRows::visited;
+    return wait && boundaries[l].skips && !dense[l].by_output && !dense[l].edges;
   }
   bool leaps() const { return spec.silent_rows == SilentRows::closed_form; }
   // Whether the first values of weights are kept.
@@ -212,7 +212,7 @@ struct Plan {
 
  private:
   void lay_out_layers();
-  void check_lazy_rows() const;
+  void check_silent_rows() const;
   template <class T> void lay_out_as();
 };
 

@@ -78,7 +78,10 @@ template <class T>
 void LearnerOf<T>::add_rows(int l, const int32_t* rows, int count) {
   const UpdateArgs<T>& a = calls_[l].update;
   const Dense& d = plan_->dense[l];
-  if (keeps_row_sums(l)) sums_[d.array][0] += sum_of_rows(l, rows, count), count = 0;
+  if (keeps_row_sums(l)) {
+    sums_[d.array][0] += sum_of_rows(l, rows, count);
+    count = 0;
+  }
   for (int i = 0; i < count; ++i) {
     T sums[kMaxSums];
     for (int k = 0; k < plan_->rule.sums.count; ++k) sums[k] = a.row_sums[k][rows[i]];
@@ -156,7 +159,7 @@ void LearnerOf<T>::learn_in_two_passes() {
   if (calls_[0].propagates) back_ops(0, diagonal(), true), step_ops(0);
   measuring_ = false;
   if (!conclude()) return;
-  leaps_.cancelled = false;
+  leaps_.applied = true;
   const bool rest = plan_->rule.silent_rows_rest_at_last && decay_rate() == 0 && pull() == 0;
   for (int l = (int)calls_.size(); l-- > 0;) {
     Call& c = calls_[l];

@@ -28,11 +28,11 @@ struct RMSprop : RuleDefaults {
 
   static constexpr bool has_closed_form = true;
 
-  // Without a gradient of the weight itself.
+  // Not where the weight itself adds to its gradient, nor where 0 may be divided by 0.
   static bool silent(const SilentContext& s, SilentUpdate* u) {
     u->weight_of_weight = 1 - s.hyper[step_size] * s.decoupled_weight_decay;
     u->field_of_field = s.hyper[decay];
-    return s.weight_decay + s.pull == 0;
+    return s.weight_decay + s.pull == 0 && (float)s.hyper[epsilon] > 0;
   }
 
   static bool bound(double* most, double g, const double* hyper) {

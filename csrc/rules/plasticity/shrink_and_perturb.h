@@ -15,7 +15,8 @@ struct ShrinkAndPerturb : MethodDefaults {
       "of a unit's own parameters, as a norm's, w(0) and w' are what they are born with",
       "Ash and Adams, 2020; Dohare et al., 2024; Elsayed and Mahmood, 2024; Kumar, Marklund and Van Roy, 2023; Lee et "
       "al., 2024",
-      "one more pass, with noise one draw; initial: one number per weight; silent rows are visited"};
+      "one more pass, with noise one draw; initial: one number per weight; silent rows are visited, or toward zero, "
+      "with SGD, wait in a closed form"};
   static constexpr const char* when =
       "Weights that grow over a long stream, and units that have become alike: all weights shrink, and noise sets them "
       "apart. Every weight takes a normal draw, which is its cost. What goes by the name: Ash and Adams, before a new "
