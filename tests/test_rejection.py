@@ -306,6 +306,36 @@ def test_an_update_that_would_overflow_is_refused(method: str, dtype: str) -> No
     assert learner.state_hash() == now
 
 
+@pytest.mark.parametrize("outputs", [1, 9])
+@pytest.mark.parametrize(
+    ("dtype", "x", "y", "small"),
+    [("float32", 1e15, -1e18, 1e-25), ("float64", 1e145, -1e150, 1e-280)],
+)
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        sdl.optim.SGD(1.0), sdl.optim.SGD(1.0, weight_decay=1e-3), sdl.optim.PGD(1.0, 1e-3),
+        sdl.optim.SGD(1.0, momentum=0.5), sdl.optim.IDBD(1.0, 0.0),
+    ],
+    ids=["sgd", "decay", "pgd", "momentum", "idbd"],
+)  # fmt: skip
+def test_what_a_huge_update_left_is_known_to_the_next_one(
+    optimizer: sdl.optim.Optimizer, dtype: str, x: float, y: float, small: float, outputs: int
+) -> None:
+    """An update that only just fits leaves weights that make the next, harmless looking one overflow."""
+    layers = [sdl.nn.Linear(1, bias=False), sdl.nn.ReLU(), sdl.nn.Linear(outputs, bias=False)]
+    learner = sdl.Learner(sdl.Network(layers, inputs=1), "squared_error", optimizer, dtype=dtype)
+    learner.parameters["0.weight"][:] = 1
+    learner.parameters["1.weight"][:] = 0
+    learner.step(np.full(1, x, dtype), np.full(outputs, y, dtype))
+    for _ in range(5):
+        try:
+            learner.step(np.full(1, small, dtype), np.zeros(outputs, dtype))
+        except ValueError as refusal:
+            assert "overflow" in str(refusal)
+        assert all(np.isfinite(array).all() for array in learner.state.values())
+
+
 def test_a_step_size_beyond_float32_poisons_nothing() -> None:
     for step_size in (1e39, 1e300):
         try:

@@ -47,6 +47,14 @@ void LearnerOf<T>::widen_bounds(int l, T weight) {
     most[f + 1] = std::max(most[f + 1], (double)std::abs(start_value(f, weight)));
 }
 
+// How large weights become is not known beforehand: they are measured before the next update. Rules with fields look at
+// each.
+template <class T>
+void LearnerOf<T>::forget_bounds() {
+  for (Bounds& b : bounds_)
+    if (!plan_->rule.field_count) b.most[0] = std::numeric_limits<double>::infinity();
+}
+
 // Whether this example's update of layer l is known beforehand to stay within bounds, which then include it.
 // They grow by what an update could do at most; now and then that calls for a new measurement. After a no the
 // update looks at every value, and how the fields grow is not followed.

@@ -503,7 +503,8 @@ Status LearnerOf<T>::step_within(const Input<T>& x, const Target<T>& y, double* 
     if (!bounded(delta)) {
       measure_bounds();
       if (!probe()) return Status::overflow;
-      lose(y);  // the probe used the deltas up
+      lose(y);          // the probe used the deltas up
+      forget_bounds();  // it looked at this update alone
     }
   }
   if (plan_->spec.optimizer.exact_sensitivity) exact_sensitivities();

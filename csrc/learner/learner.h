@@ -319,6 +319,7 @@ class LearnerOf : public Learner {
   void measure_bounds();
   void measure_bounds(int l);
   void widen_bounds(int l, T weight);
+  void forget_bounds();
   bool within_bounds(int l);
   bool extend_bounds(int l);
   bool probe();
