@@ -295,6 +295,8 @@ def _table(optimizers: Sequence[str]) -> Iterator[Case]:
         ]
     )
     for plasticity in PLASTICITY:
+        if plasticity in LATER_METHODS:
+            continue
         for optimizer in optimizers:
             if plasticity in OF_EDGES:
                 if optimizer not in OF_ONE_OUTPUT:
@@ -343,6 +345,7 @@ def _leaping() -> Iterator[Case]:
 
 # Those that came later take turns by themselves: the others' learners stay what they were.
 LATER = ("nidbd_deviation", "normalized_idbd", "sig_idbd")
+LATER_METHODS = ("shrink_and_redo",)
 TABLE = list(
     dict.fromkeys(
         [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -356,12 +357,15 @@ def test_the_seed_and_who_looks_decide_and_nothing_else() -> None:
 # ------------------------------------------------------------------ what is refused
 
 
-@pytest.mark.parametrize("plasticity", LEAPT_FOR)
-@pytest.mark.parametrize("optimizer", LEAPING)
+@pytest.mark.parametrize(
+    ("optimizer", "plasticity"),
+    [
+        pair
+        for pair in itertools.product(LEAPING, LEAPT_FOR)
+        if pair != ("obgd", "l2_init")  # refused, however rows wait
+    ],
+)
 def test_pairs_without_a_closed_form_say_why(optimizer: str, plasticity: str) -> None:
-    if optimizer == "obgd" and plasticity == "l2_init":
-        pytest.skip("refused for other reasons")
-
     def build() -> sdl.Learner:
         return Case(
             "single", optimizer, plasticity, "squared_error", "float32", "closed_form"
