@@ -1,6 +1,7 @@
 // The dense loops that know no optimizer: forward, read-only backward, sums.
 #pragma once
 
+#include "kernels/cpu/memory.h"
 #include "kernels/kernels.h"
 #include "math/lanes.h"
 
@@ -119,7 +120,7 @@ void backward_rows(const UpdateArgs<T>& a) {
       const V delta = load(a.delta + j);
 #pragma GCC unroll 4
       for (int r = 0; r < kRows; ++r) {
-        __builtin_prefetch(a.weights + rows[r + kRows] * a.row_stride + j);
+        ask_for(a.weights + rows[r + kRows] * a.row_stride + j);
         const V w = load(a.weights + rows[r] * a.row_stride + j);
         dot[r] = fma(kSquared ? w * w : w, delta, dot[r]);
       }

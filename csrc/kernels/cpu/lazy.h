@@ -75,7 +75,7 @@ void leap(UpdateArgs<T>& args) {
     const V weight_of_first(l.weight_of_first), field_of_first(l.field_of_first);
     const bool draws = l.deviation != T(0);
     for (int j = 0; j < a.used; j += V::width) {
-      for (int k = 0; k <= kFields; ++k) __builtin_prefetch(next + k * a.columns + j, 1);
+      for (int k = 0; k <= kFields; ++k) ask_for(next + k * a.columns + j);
       T* const p = row + j;
       const V old = load_register(p), first = a.anchor ? load_register(p + a.anchor) : V(0);
       V w = fma(weight_of_weight, old, weight_of_first * first);
@@ -126,7 +126,7 @@ void catch_up(UpdateArgs<T>& args) {
       int j = 0;
       for (; j + kAbreast * V::width <= a.used; j += kAbreast * V::width) {
         for (int k = 0; k <= Rule::field_count; ++k)
-          for (int r = 0; r < kAbreast; ++r) __builtin_prefetch(next + k * a.columns + j + r * V::width, 1);
+          for (int r = 0; r < kAbreast; ++r) ask_for(next + k * a.columns + j + r * V::width);
         piece.template operator()<kAbreast>(c, row + j, a.missed[i]);
       }
       for (; j < a.used; j += V::width) piece.template operator()<1>(c, row + j, a.missed[i]);

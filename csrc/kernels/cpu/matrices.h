@@ -1,6 +1,7 @@
 // What plasticity methods do to whole matrices of weights, `stride` apart their rows of n numbers, in whole vectors.
 #pragma once
 
+#include "kernels/cpu/memory.h"
 #include "kernels/kernels.h"
 #include "math/lanes.h"
 
@@ -17,8 +18,8 @@ void follow(const T* w, T* slow, ptrdiff_t stride, int rows, int n, T decay, T r
   const V keep(decay), take(rest);
   for (; rows > 0; --rows, w += stride, slow += stride)
     for (int j = 0; j < n; j += V::width) {
-      __builtin_prefetch(w + j + kAhead<T>);
-      __builtin_prefetch(slow + j + kAhead<T>, 1);
+      ask_for(w + j + kAhead<T>);
+      ask_for(slow + j + kAhead<T>);
       store(slow + j, keep * load(slow + j) + take * load(w + j));
     }
 }
@@ -33,7 +34,7 @@ STREAMDL_HD void add_squares(const T* w, ptrdiff_t stride, int n, double& total)
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
       const T* const at = w + r * stride + j;
-      __builtin_prefetch(at + kRows * stride);
+      ask_for(at + kRows * stride);
       if constexpr (sizeof(T) == 4) {
         D first, second;
         widen(load(at), first, second);
@@ -70,7 +71,7 @@ T multiply_all(T* w, ptrdiff_t stride, int rows, int n, double factor) {
   for (; rows > 0; --rows, w += stride)
     for (int j = 0; j < n; j += V::width) {
       T* const at = w + j;
-      __builtin_prefetch(at + kAhead<T>, 1);
+      ask_for(at + kAhead<T>);
       V x;
       if constexpr (sizeof(T) == 4) {
         D first, second;

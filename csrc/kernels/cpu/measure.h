@@ -112,7 +112,7 @@ STREAMDL_HD void measure_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c,
   for (ptrdiff_t j = 0; j < a.used; j += Lanes<T>::width) {
     if (fetch)
       for (int r = 0; r < kRows; ++r)
-        for (int k = 0; k <= Rule::field_count; ++k) __builtin_prefetch(next[r] + k * a.columns + j, 1);
+        for (int k = 0; k <= Rule::field_count; ++k) ask_for(next[r] + k * a.columns + j);
 #pragma GCC unroll 2
     for (int p = 0; p < kPieces; ++p)
       if (p == 0 || j + p * V::width < a.used) piece(j + p * V::width, p);

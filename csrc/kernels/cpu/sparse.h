@@ -213,7 +213,7 @@ void update_edges(UpdateArgs<T>& args) {
       for (int k = 0; k < kSumsAfter<Rule>; ++k) parts[k][p] = with_part<Rule>(parts[k][p], c.part[k]);
     };
     for (int j = 0; j < a.used; j += Lanes<T>::width) {
-      for (int k = 0; k <= Rule::field_count; ++k) __builtin_prefetch(next_row + k * a.columns + j, 1);
+      for (int k = 0; k <= Rule::field_count; ++k) ask_for(next_row + k * a.columns + j);
       to.prefetch(next, j);
 #pragma GCC unroll 2
       for (int p = 0; p < kPieces; ++p)

@@ -263,9 +263,9 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
   for (; j < end - (Lanes<T>::width - V::width); j += Lanes<T>::width) {
     if constexpr (kFetch)
       for (int r = 0; r < kRows; ++r)
-        for (int k = 0; k <= Rule::field_count; ++k) __builtin_prefetch(next[r] + k * columns + j, 1);
+        for (int k = 0; k <= Rule::field_count; ++k) ask_for(next[r] + k * columns + j);
     if constexpr (kFetch && C::decays)
-      for (int r = 0; a.anchor && r < kRows; ++r) __builtin_prefetch(next[r] + a.anchor + j);
+      for (int r = 0; a.anchor && r < kRows; ++r) ask_for(next[r] + a.anchor + j);
 #pragma GCC unroll 2
     for (int i = 0; i < kPieces; ++i) piece(j + i * V::width, i);
   }
