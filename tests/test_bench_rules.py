@@ -57,22 +57,24 @@ def test_every_rule_is_measured() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "active", "everywhere"),
+    ("rule", "active", "silent"),
     [
         ("sgd", 12, 0),  # read; read and write
-        ("momentum", 4, 16),
-        ("adam", 4, 24),
+        ("momentum", 20, 16),
+        ("rmsprop", 20, 8),  # silent weights rest
+        ("adam", 28, 24),
         ("idbd", 28, 0),
-        ("hypergradient", 4, 24),  # w and u; u and w
-        ("upgd", 16, 12),  # likewise, but silent weights rest
+        ("nidbd", 36, 8),
+        ("hypergradient", 28, 24),  # w and u; u and w
+        ("upgd", 28, 12),  # likewise, but silent weights rest
         ("autostep", 52, 0),  # w; w, h and twice a, v; twice w, a, h
-        ("l2_init", 4, 12),
+        ("l2_init", 16, 12),
     ],
 )
-def test_bytes_follow_from_the_passes(rule: str, active: int, everywhere: int) -> None:
+def test_bytes_follow_from_the_passes(rule: str, active: int, silent: int) -> None:
     found = traffic.TRAFFIC[rule]
     assert found.bytes_per_weight(True) == active
-    assert found.bytes_per_weight(False) == everywhere
+    assert found.bytes_per_weight(False) == silent
 
 
 def test_arrays_of_the_traffic_are_those_of_the_state() -> None:
@@ -101,14 +103,21 @@ def test_rules_of_one_output_have_workloads_of_their_own(rule: str, on: list[str
 
 @pytest.mark.usefixtures("compiler")
 def test_a_sweep_changes_the_arrays_and_rows_of_its_passes_and_no_other() -> None:
-    layers, floats = probe.layers((5, 64, 20), 2)
+    layers, floats = probe.layers((5, 64, 20), 3)
     memory = np.zeros(floats + 16, np.float32)
     start = memory.ctypes.data + (-memory.ctypes.data) % 64
     base = (start - memory.ctypes.data) // 4
     offsets = [(layer.rows or 0) // 4 for layer in layers]
     for layer in layers:
         layer.rows = start + (layer.rows or 0)
-    found = traffic.Traffic("wm", (traffic.Pass("m", active_only=True), traffic.Pass("w")))
+    found = traffic.Traffic(
+        "wms",
+        (
+            traffic.Pass("m", rows="active"),
+            traffic.Pass("w"),
+            traffic.Pass("s", rows="silent"),
+        ),
+    )
     passes = probe._passes(found)
     active = np.array([1, 4, 0, 2, 63], np.int32)
     counts = np.array([2, 3], np.int32)
@@ -121,8 +130,8 @@ def test_a_sweep_changes_the_arrays_and_rows_of_its_passes_and_no_other() -> Non
         for row in range(layer.count):
             at = base + offset + row * layer.stride
             expected[at : at + layer.padded] = True  # w of all rows
-            if row in rows:  # m of the active ones
-                expected[at + layer.padded : at + 2 * layer.padded] = True
+            at += (1 if row in rows else 2) * layer.padded  # m of the active ones, s of the others
+            expected[at : at + layer.padded] = True
     np.testing.assert_array_equal(memory != 0, expected)
 
 

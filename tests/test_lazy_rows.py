@@ -214,3 +214,29 @@ def test_another_word_is_refused() -> None:
         ValueError, match='silent_rows: expected "visited", "lazy" or "closed_form", got \'eager\''
     ):
         sdl.Learner(NETWORKS["relu"], "squared_error", OPTIMIZERS["sgd"], silent_rows="eager")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", ["rmsprop", "nidbd"])
+def test_rows_whose_fields_fade_end_as_if_visited_whole(optimizer: str, dtype: str) -> None:
+    """A minibatch of one goes over every weight of every row."""
+    learner = sdl.Learner(
+        sdl.MLP(20, [40, 17], 12), "squared_error", OPTIMIZERS[optimizer], seed=5, dtype=dtype
+    )
+    random = np.random.default_rng(6)
+    moved = 0
+    for _ in range(60):
+        x = random.normal(size=20).astype(dtype) * (random.uniform(size=20) < 0.5)
+        y = random.normal(size=12).astype(dtype)
+        whole = learner.clone()
+        whole.step_minibatch(x[None], y[None])
+        before = {name: np.copy(array) for name, array in learner.state.items()}
+        sources = [x, *(h[0] for h in learner.activations(x[None]))]
+        learner.step(x, y)
+        for layer, inputs in enumerate(sources):
+            silent = inputs == 0
+            for name, array in learner.state.items():
+                if name.startswith(f"{layer}.weight"):
+                    np.testing.assert_array_equal(array[silent], whole.state[name][silent])
+                    moved += np.count_nonzero(array[silent] != before[name][silent])
+    assert moved > 10000

@@ -102,8 +102,9 @@ def _bytes(workload: str, rule: str, shares: dict[str, float]) -> float | None:
         return None
     sizes, traffic = WORKLOADS[workload].sizes, TRAFFIC[rule]
     weights = sum(m * n for m, n in zip(sizes, sizes[1:], strict=False))
-    active, everywhere = traffic.bytes_per_weight(True), traffic.bytes_per_weight(False)
-    return weights * (active * shares[rule] + everywhere)
+    share = shares[rule]
+    active, silent = traffic.bytes_per_weight(True), traffic.bytes_per_weight(False)
+    return weights * (active * share + silent * (1 - share))
 
 
 HEADS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from benchmarks.common.compiled import shared_library
 from benchmarks.common.protocol import Competitor
 from benchmarks.common.streamdl_learner import learner
 from benchmarks.common.workloads import Workload
-from benchmarks.rules.traffic import TRAFFIC, Traffic, offer
+from benchmarks.rules.traffic import TRAFFIC, Rows, Traffic, offer
 
 VARIANTS = tuple(TRAFFIC)
 LEARNED = (
@@ -25,7 +25,7 @@ LANES = 16  # rows are padded to as many floats
 # Workload -> rule -> share of the weights whose inputs are active.
 _shares: dict[str, dict[str, float]] = {}
 
-Rows = npt.NDArray[np.int32]
+Indices = npt.NDArray[np.int32]
 
 
 class _Layer(ctypes.Structure):
@@ -40,13 +40,13 @@ class _Layer(ctypes.Structure):
 
 class _Pass(ctypes.Structure):
     _fields_ = [
-        ("active_only", ctypes.c_int),
+        ("rows", ctypes.c_int),
         ("reads", ctypes.c_uint),
         ("changes", ctypes.c_uint),
     ]
 
 
-def active_rows(workload: Workload, rule: str) -> list[list[Rows]]:
+def active_rows(workload: Workload, rule: str) -> list[list[Indices]]:
     """Which inputs of every layer are not 0, of EXAMPLES examples after LEARNED."""
     xs, ys = workload.examples
     taught = learner(workload, rule)
@@ -56,7 +56,7 @@ def active_rows(workload: Workload, rule: str) -> list[list[Rows]]:
     return [[np.flatnonzero(v[i]).astype(np.int32) for v in values] for i in range(EXAMPLES)]
 
 
-def active_share(sizes: tuple[int, ...], examples: list[list[Rows]]) -> float:
+def active_share(sizes: tuple[int, ...], examples: list[list[Indices]]) -> float:
     """Weights with an active input over all weights, on average."""
     active = [
         len(part) * n for example in examples for part, n in zip(example, sizes[1:], strict=True)
@@ -83,7 +83,8 @@ def _passes(traffic: Traffic) -> Any:
     def bits(letters: str) -> int:
         return sum(1 << traffic.arrays.index(letter) for letter in letters)
 
-    rows = [_Pass(p.active_only, bits(p.reads), bits(p.changes)) for p in traffic.all_passes]
+    kinds = get_args(Rows)
+    rows = [_Pass(kinds.index(p.rows), bits(p.reads), bits(p.changes)) for p in traffic.all_passes]
     return (_Pass * len(rows))(*rows)
 
 
@@ -123,7 +124,7 @@ def build(variant: str, workload: Workload) -> Competitor:
     counts = np.array([[len(part) for part in example] for example in examples], np.int32)
     c_rows, c_passes = (_Layer * len(rows))(*rows), _passes(traffic)
 
-    def call(active: Rows, counts: Rows) -> None:
+    def call(active: Indices, counts: Indices) -> None:
         library.sweep(
             c_rows, len(c_rows), c_passes, len(c_passes), active.ctypes.data, counts.ctypes.data,
             EXAMPLES,

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -21,8 +22,8 @@ constexpr std::size_t kLanes = sizeof(Lanes) / sizeof(float);
 constexpr std::size_t kUnroll = 4;
 volatile float sink;
 
-// `kRows` arrays at once: active rows lie apart, and several together keep more of the memory busy than one after the
-// other; rows that follow each other are fastest by themselves.
+// `kRows` arrays at once: active rows lie apart, as silent ones do, and several together keep more of the memory busy than
+// one after the other; rows that follow each other are fastest by themselves.
 template <std::size_t kRows>
 void read(float* const* rows, std::size_t vectors, Lanes* sums) {
   constexpr std::size_t kStep = kUnroll / kRows;
@@ -51,8 +52,9 @@ struct Layer {
   std::size_t count, padded, arrays, stride;
 };
 // Bit k of `reads` and `changes` is array k.
+enum Rows : int { all, active, silent };
 struct Pass {
-  int active_only;
+  int rows;
   unsigned reads, changes;
 };
 
@@ -70,20 +72,30 @@ void visit(const Layer& layer, const Pass& pass, float* const* rows, Lanes* sums
 }
 
 void visit(const Layer& layer, const Pass& pass, const int* active, int active_count, Lanes* sums) {
-  if (!pass.active_only) {
+  if (pass.rows == Rows::all) {
     for (std::size_t i = 0; i < layer.count; ++i) {
       float* row = layer.rows + i * layer.stride;
       visit<1>(layer, pass, &row, sums);
     }
     return;
   }
-  auto row = [&](int i) { return layer.rows + (std::size_t)active[i] * layer.stride; };
-  int i = 0;
-  for (; i + 4 <= active_count; i += 4) {
-    float* rows[] = {row(i), row(i + 1), row(i + 2), row(i + 3)};
-    visit<4>(layer, pass, rows, sums);
+  static std::vector<int> silent;
+  if (pass.rows == Rows::silent) {
+    silent.clear();
+    for (int i = 0, next = 0; i < (int)layer.count; ++i) {
+      if (next < active_count && active[next] == i) ++next;
+      else silent.push_back(i);
+    }
   }
-  for (; i < active_count; ++i) {
+  const int* rows = pass.rows == Rows::silent ? silent.data() : active;
+  const int count = pass.rows == Rows::silent ? (int)silent.size() : active_count;
+  auto row = [&](int i) { return layer.rows + (std::size_t)rows[i] * layer.stride; };
+  int i = 0;
+  for (; i + 4 <= count; i += 4) {
+    float* four[] = {row(i), row(i + 1), row(i + 2), row(i + 3)};
+    visit<4>(layer, pass, four, sums);
+  }
+  for (; i < count; ++i) {
     float* one = row(i);
     visit<1>(layer, pass, &one, sums);
   }

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from benchmarks.common.protocol import NotOffered
 
 FLOAT = 4  # bytes
 
+Rows = Literal["all", "active", "silent"]
+
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass over the rows of all layers: of active inputs alone, or of all.
+    """One pass over the rows of all layers: of all inputs, or of the active or silent ones alone.
 
     Arrays are letters: w is the weights, the others are the rule's fields. What is changed is read, too.
     """
 
     changes: str = ""
     reads: str = ""
-    active_only: bool = False
+    rows: Rows = "all"
 
     @property
     def bytes_per_weight(self) -> int:
@@ -37,12 +40,12 @@ class Traffic:
     @property
     def all_passes(self) -> tuple[Pass, ...]:
         """The pass forward reads the weights of active rows."""
-        return (Pass(reads="w", active_only=True), *self.passes)
+        return (Pass(reads="w", rows="active"), *self.passes)
 
-    def bytes_per_weight(self, active_only: bool) -> int:
-        """Of the passes over active rows alone, or of those over all."""
-        passes = [p for p in self.all_passes if p.active_only == active_only]
-        return sum(p.bytes_per_weight for p in passes)
+    def bytes_per_weight(self, active: bool) -> int:
+        """Of the passes over active rows, or over silent ones."""
+        mine = ("all", "active" if active else "silent")
+        return sum(p.bytes_per_weight for p in self.all_passes if p.rows in mine)
 
 
 def _one(arrays: str) -> Traffic:
@@ -52,7 +55,12 @@ def _one(arrays: str) -> Traffic:
 
 def _active(arrays: str) -> Traffic:
     """Silent rows rest."""
-    return Traffic(arrays, (Pass(arrays, active_only=True),))
+    return Traffic(arrays, (Pass(arrays, rows="active"),))
+
+
+def _fading(arrays: str, fields: str) -> Traffic:
+    """Of silent rows some fields are changed."""
+    return Traffic(arrays, (Pass(arrays, rows="active"), Pass(fields, rows="silent")))
 
 
 def _summed(fields: str, noise: bool = False) -> Traffic:
@@ -84,19 +92,19 @@ def offer(rule: str, workload: str) -> Traffic:
 
 
 # Without noise a silent weight's utility decays, and the weight rests.
-_UPGD = Traffic("wu", (Pass("u", reads="w"), Pass("w", reads="u", active_only=True)))
+_UPGD = Traffic("wu", (Pass("u", reads="w"), Pass("w", reads="u", rows="active")))
 
 # The keys are those of streamdl_learner.RULES.
 TRAFFIC = {
     "sgd": _active("w"),
     "momentum": _one("wb"),
     "pgd": Traffic("w", (Pass("w"),), noise=True),
-    "rmsprop": _one("wv"),
+    "rmsprop": _fading("wv", "v"),
     "adam": _one("wmv"),
     "adamw": _one("wmv"),
     "idbd": _active("wah"),
     "autostep": Traffic(
-        "wavh", (Pass("av", reads="wh", active_only=True), Pass("wah", active_only=True))
+        "wavh", (Pass("av", reads="wh", rows="active"), Pass("wah", rows="active"))
     ),
     "hypergradient": _summed("u"),
     "hypergradient_per_weight": _one("wau"),
@@ -110,29 +118,29 @@ TRAFFIC = {
     "redo": _active("w"),
     "self_normalized_reset": _active("w"),
     "imprinting": _active("w"),
-    "shrink_and_perturb": Traffic("w", (Pass("w", active_only=True), Pass("w")), noise=True),
+    "shrink_and_perturb": Traffic("w", (Pass("w", rows="active"), Pass("w")), noise=True),
     "l2_init": Traffic("wo", (Pass("w", reads="o"),)),
     "weight_clipping": _active("w"),
     "ewc": _one("wmf"),
-    "mas": Traffic("wmo", (Pass(reads="w", active_only=True), Pass("wmo"))),
+    "mas": Traffic("wmo", (Pass(reads="w", rows="active"), Pass("wmo"))),
     "si": _one("wmbgc"),
     "rwalk": _one("wmbfr"),
-    "nidbd": _one("wahn"),
+    "nidbd": _fading("wahn", "n"),
     "normalized_idbd": Traffic(
-        "wah", (Pass("a", reads="wh", active_only=True), Pass("wah", active_only=True))
+        "wah", (Pass("a", reads="wh", rows="active"), Pass("wah", rows="active"))
     ),
-    "hare_and_tortoise": Traffic("ws", (Pass("w", active_only=True), Pass("s", reads="w"))),
+    "hare_and_tortoise": Traffic("ws", (Pass("w", rows="active"), Pass("s", reads="w"))),
     "normalize_and_project": Traffic(
-        "w", (Pass("w", active_only=True), Pass(reads="w"), Pass("w"))
+        "w", (Pass("w", rows="active"), Pass(reads="w"), Pass("w"))
     ),
-    "selective_weight_reinit": Traffic("wu", (Pass("w", active_only=True),)),  # between two looks
+    "selective_weight_reinit": Traffic("wu", (Pass("w", rows="active"),)),  # between two looks
     "continuous_continual_backprop": _active("w"),  # likewise
     "obgd": _of_one_output("e"),
     "adaptive_obgd": _of_one_output("ev"),
     "intentional": _of_one_output("ev"),
     "sig_idbd": Traffic(
         "wahk",
-        (Pass("a", reads="whk", active_only=True), Pass("whk", reads="a", active_only=True)),
+        (Pass("a", reads="whk", rows="active"), Pass("whk", reads="a", rows="active")),
         one_output=True,
     ),
 }

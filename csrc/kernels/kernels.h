@@ -211,6 +211,7 @@ struct RuleKernels {
   void (*measure_edges)(UpdateArgs<T>&);
   void (*update_stored[2])(StoredUpdateArgs<T>&);  // [with decay]
   void (*catch_up[2])(UpdateArgs<T>&);  // [with decay] rows make up for what they missed; null where none can wait
+  void (*fade)(UpdateArgs<T>&);         // silent rows, of rules that change only fields of theirs; or null
   // Takes upper bounds of |w| and of every |field| past an update with |g| <= gradient, without decay. False,
   // and nothing changed, unless they all stay small and the quick formulas hold; null without fields.
   bool (*bound)(double* most, double gradient, const double* hyper);

@@ -79,6 +79,7 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan) : Learner(std::move(pl
   if (plan_->edge_methods) rewirer_ = std::make_unique<Rewirer>(*plan_);
   sums_.resize(plan_->array_names.size());
   factors_.resize(plan_->array_names.size());
+  if (kernels_.rules[plan_->rule.index].fade) silent_.resize(most + 1);
   prepare_inputs();
   prepare_sharing();
   prepare_waiting();
@@ -302,7 +303,11 @@ void LearnerOf<T>::prepare() {
                         hyper()[method->hyper + base::SelfNormalizedReset::minimum]);
   prepare_leaps();
   const bool decay = decays();
-  auto rests = [&](size_t layer) { return rows_rest() || (layer < calls_.size() && plan_->waits(layer)); };
+  const bool fade_alone = !silent_.empty() && decay_rate() == 0 && pull() == 0;
+  auto fades = [&](size_t layer) { return fade_alone && plan_->lists_silent(layer) && !plan_->waits(layer); };
+  auto rests = [&](size_t layer) {
+    return rows_rest() || (layer < calls_.size() && (plan_->waits(layer) || fades(layer)));
+  };
   const double step_size = hyper()[0], most_normal = 6;
   reach_ = {1 + step_size * (decay_rate() + pull()), plan_->rule.field_count ? 0 : step_size,
             plan_->rule.uses_noise ? step_size * hyper()[1] * most_normal : 0, !plan_->rule.field_count};
@@ -336,6 +341,7 @@ void LearnerOf<T>::prepare() {
                     d.outputs,     d.bias_columns,  d.offset_of(d.vectors - 1, d.anchor)};
     call.resting = rests(l) && source.skips;
     call.lazy = plan_->waits(l) && (!rows_rest() || leaps_.draws);
+    call.fades = fades(l);
     call.propagates = l > 0;
     for (const UnitOp& op : source.ops) call.propagates |= op.parameter >= 0;
     // Another activation above all else clears the deltas of silent units itself, an update by output as well.
@@ -443,11 +449,28 @@ void LearnerOf<T>::update_dense(int l) {
       for (int k = 0; k < d.outputs; ++k) sum[k] += out.incoming_change[k];
     }
   }
+  if (call.fades) fade(l);
   cancelled_ += a.cancelled;
   if (plan_->rule.sums.count && !plan_->rule.sums.before) add_rows(l, rows, count);
   // Twice what was seen, so that growing weights leave the fast path only now and then.
   if (plan_->rule.field_count && a.largest > most)
     most = std::min<double>(2.0 * a.largest, std::numeric_limits<T>::max());
+}
+
+// The fields of silent rows.
+template <class T>
+void LearnerOf<T>::fade(int l) {
+  UpdateArgs<T> a = calls_[l].update;
+  const T* const x = value(l);
+  a.row_count = 0;
+  for (int j = 0; j < a.inputs; ++j)
+    if (x[j] == 0) silent_[a.row_count++] = j;
+  silent_[a.row_count] = spare_row(a.inputs);
+  a.rows = silent_.data();
+  a.bias = nullptr;
+  const auto run = kernels_.rules[plan_->rule.index].fade;
+  if (pool_) share_update(calls_[l], run, a);
+  else run(a);
 }
 
 // The deltas of layer l's outputs, from those of the values that they become.

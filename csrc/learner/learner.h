@@ -177,7 +177,8 @@ class LearnerOf : public Learner {
     bool cut, shared = false;  // in sections of rows, among threads in this pass: see sharing.cpp
     uint32_t noise[6];         // where this update's draws begin
     bool gathers = false;      // few active rows are visited by themselves
-    bool lazy;                 // silent rows wait for their updates
+    bool lazy;                 // silent rows wait for their updates,
+    bool fades;                // or are visited for their fields alone
     bool moves_silent;         // a sum over a unit's weights changes silent ones, too
   };
 
@@ -341,6 +342,7 @@ class LearnerOf : public Learner {
   void share_update(const Call& call, void (*run)(UpdateArgs<T>&), UpdateArgs<T>& a);
   void clear_deltas(Scratch& s) const;
   void update_dense(int l);
+  void fade(int l);
   void back_to(int l);
 
   double* shared_of(int array) const;
@@ -433,10 +435,11 @@ class LearnerOf : public Learner {
   std::vector<double> drawn_[3];  // of one unit
   std::vector<double> fresh_;     // of a few units, where many are drawn
   std::vector<std::pair<double, int>> order_;
-  std::vector<T> worths_;       // of one layer, with SelectiveWeightReinit
-  std::unique_ptr<Pool> pool_;  // with more than one thread, where a layer is large enough
-  T* partial_ = nullptr;        // sums of sections of rows, see sharing.cpp,
-  int partial_length_ = 0;      // of one
+  std::vector<T> worths_;        // of one layer, with SelectiveWeightReinit
+  std::unique_ptr<Pool> pool_;   // with more than one thread, where a layer is large enough
+  T* partial_ = nullptr;         // sums of sections of rows, see sharing.cpp,
+  int partial_length_ = 0;       // of one
+  std::vector<int32_t> silent_;  // room for a list of rows, with rules whose fields fade
   std::vector<Call> calls_;
   Reach reach_;
   T error_ = 0;                                     // the target minus the output

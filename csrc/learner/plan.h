@@ -194,11 +194,9 @@ struct Plan {
   // Calls visit(operation, number of one of its arrays of parameters).
   template <class Visit>
   void each_parameters(const Visit& visit) const;
-  // Whether silent rows of a dense layer may wait for their updates.
-  bool waits(size_t l) const {
-    const bool wait = spec.silent_rows != SilentRows::visited;
-    return wait && boundaries[l].skips && !dense[l].by_output && !dense[l].edges;
-  }
+  // Whether silent rows of a dense layer are known, one by one, and whether they wait for their updates.
+  bool lists_silent(size_t l) const { return boundaries[l].skips && !dense[l].by_output && !dense[l].edges; }
+  bool waits(size_t l) const { return spec.silent_rows != SilentRows::visited && lists_silent(l); }
   bool leaps() const { return spec.silent_rows == SilentRows::closed_form; }
   // Whether the first values of weights are kept.
   bool keeps_first_values() const {

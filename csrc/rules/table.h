@@ -125,6 +125,9 @@ struct RuleDefaults {
   static constexpr bool descends_output = false;   // g is the gradient of minus the output, the error comes apart
   static constexpr bool one_output = false;        // defined for one output and squared error, as those are, too
 
+  // Fields, one bit each, that x = 0 changes, by `fade`, while all else stays as it is; without decay.
+  static constexpr unsigned fading = 0;
+
   // Whether updates of silent weights have a closed form, `silent`; where it returns false, not with these numbers.
   static constexpr bool has_closed_form = false;
 

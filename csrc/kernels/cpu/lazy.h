@@ -59,6 +59,38 @@ STREAMDL_HD bool catch_up_abreast(const UpdateArgs<T>& a, C& c, T* p, uint32_t m
   return true;
 }
 
+// Of the listed rows only fields change, in one update or in as many as each missed.
+template <class Rule, class T>
+void fade(UpdateArgs<T>& args) {
+  using V = Register<T>;
+  constexpr int kAbreast = 8, kFields = Rule::field_count;
+  const UpdateArgs<T> a = args;
+  const auto c = make_context<Rule, false, true, V>(a);
+  auto piece = [&]<int kCount>(T* p, const T* next, uint32_t n) __attribute__((always_inline)) {
+    V f[kCount][kFields];
+    for (int r = 0; r < kCount; ++r)
+      for (int k = 0; k < kFields; ++k)
+        if (const ptrdiff_t field = (k + 1) * a.columns + r * V::width; Rule::fading >> k & 1) {
+          ask_for(next + field);
+          f[r][k] = load_register(p + field);
+        }
+#pragma GCC unroll 1
+    for (; n; --n)
+#pragma GCC unroll 8
+      for (int r = 0; r < kCount; ++r) Rule::fade(f[r], c);
+    for (int r = 0; r < kCount; ++r) store_fields<Rule, Rule::fading>(p + r * V::width, a.columns, f[r]);
+  };
+  for (int i = 0; i < a.row_count; ++i) {
+    T* const row = a.weights + a.rows[i] * a.row_stride;
+    const T* const next = a.weights + a.rows[i + 1] * a.row_stride;
+    const uint32_t updates = a.missed ? a.missed[i] : 1;
+    int j = 0;
+    for (; j + kAbreast * V::width <= a.used; j += kAbreast * V::width)
+      piece.template operator()<kAbreast>(row + j, next + j, updates);
+    for (; j < a.used; j += V::width) piece.template operator()<1>(row + j, next + j, updates);
+  }
+}
+
 // The rows that are listed take their leaps.
 template <int kFields, class T>
 void leap(UpdateArgs<T>& args) {

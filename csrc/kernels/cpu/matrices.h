@@ -4,6 +4,7 @@
 #include "kernels/cpu/memory.h"
 #include "kernels/kernels.h"
 #include "math/lanes.h"
+#include "rules/table.h"
 
 STREAMDL_BEGIN
 
@@ -65,24 +66,30 @@ double squares(const T* w, ptrdiff_t stride, int rows, int n) {
 template <class T>
 T multiply_all(T* w, ptrdiff_t stride, int rows, int n, double factor) {
   using V = Lanes<T>;
-  using D = Lanes<double>;
-  const D by(factor);
   V most(0);
-  for (; rows > 0; --rows, w += stride)
-    for (int j = 0; j < n; j += V::width) {
-      T* const at = w + j;
-      ask_for(at + kAhead<T>);
-      V x;
-      if constexpr (sizeof(T) == 4) {
-        D first, second;
-        widen(load(at), first, second);
-        x = narrow(first * by, second * by);
-      } else {
-        x = load(at) * by;
+  auto pass = [&](auto multiplied) __attribute__((always_inline)) {
+    for (; rows > 0; --rows, w += stride)
+      for (int j = 0; j < n; j += V::width) {
+        T* const at = w + j;
+        if (stride != n) ask_for(at + kAhead<T>);  // without gaps the processor knows by itself
+        const V x = multiplied(load(at));
+        most = max(abs(x), most);
+        store(at, x);
       }
-      most = max(abs(x), most);
-      store(at, x);
-    }
+  };
+  if (factor > 1 / kSmall && factor < kSmall) {  // two parts of it, so that single numbers need not be widened
+    const V by((T)factor), rest((T)(factor - (T)factor));
+    pass([&](V x) __attribute__((always_inline)) { return fma(x, by, x * rest); });
+  } else if constexpr (sizeof(T) == 4) {
+    const Lanes<double> by(factor);
+    pass([&](V x) __attribute__((always_inline)) {
+      Lanes<double> first, second;
+      widen(x, first, second);
+      return narrow(first * by, second * by);
+    });
+  } else {
+    pass([&](V x) __attribute__((always_inline)) { return x * V(factor); });
+  }
   return maximum(most);
 }
 

@@ -221,6 +221,11 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
     next[r] = a.weights + rows[r + kRows] * a.row_stride;
     for (int k = 0; k < Rule::clock_count; ++k) row_correction[r][k] = V(a.row_correction[k][rows[r]]);
   }
+  // Memory is fastest read as it lies: the weights of a row, then its first values. Fields, of which there may be several,
+  // rather come early.
+  const bool in_order = kFetch && kRows == 1 && !Rule::field_count && C::decays && a.anchor && a.level == Level::memory;
+  if (in_order)
+    for (ptrdiff_t j = 0; j < columns; j += Lanes<T>::width) (void)*(const volatile T*)(row[0] + j);
   auto piece = [&](ptrdiff_t at, int i) __attribute__((always_inline)) {
     const V delta = load_register(deltas + at);
     V s(0), change(0);
@@ -261,11 +266,10 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
   const ptrdiff_t end = a.used;
   ptrdiff_t j = 0;
   for (; j < end - (Lanes<T>::width - V::width); j += Lanes<T>::width) {
-    if constexpr (kFetch)
-      for (int r = 0; r < kRows; ++r)
-        for (int k = 0; k <= Rule::field_count; ++k) ask_for(next[r] + k * columns + j);
-    if constexpr (kFetch && C::decays)
-      for (int r = 0; a.anchor && r < kRows; ++r) ask_for(next[r] + a.anchor + j);
+    for (int r = 0; kFetch && !in_order && r < kRows; ++r) {
+      for (int k = 0; k <= Rule::field_count; ++k) ask_for(next[r] + k * columns + j);
+      if (C::decays && a.anchor) ask_for(next[r] + a.anchor + j);
+    }
 #pragma GCC unroll 2
     for (int i = 0; i < kPieces; ++i) piece(j + i * V::width, i);
   }

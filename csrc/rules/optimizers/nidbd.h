@@ -23,7 +23,8 @@ struct NIDBDRule : RuleDefaults {
       "Javed's robust adaptive linear learners: NIDBD3 (rho = 0.99, epsilon = 1e-5), NIDBD2 (rho = 0.9995, epsilon = "
       "1e-4) and IDBDBest (deviation, likewise, behind sdl.nn.InputNorm; where in an update it cuts is our reading); "
       "network form as for IDBD",
-      "three or four fields, one exponential, one root and one division; silent rows are visited"};
+      "three or four fields, one exponential, one root and one division; silent rows are visited, "
+      "by meta_gradient only their n"};
   static constexpr const char* when =
       "Where IDBD is wanted and the scale of the targets is not known or changes: the meta step size need not be tuned "
       "to it. Autostep is the bounded form of the same wish.";
@@ -48,6 +49,13 @@ struct NIDBDRule : RuleDefaults {
   };
   static constexpr bool uses_sensitivity = true;
   static constexpr bool uses_exponential = true;
+
+  static constexpr unsigned fading = kGradient ? 0 : 0b100;
+
+  template <class V, class C>
+  STREAMDL_HD static void fade(V* f, const C& c) {
+    f[2] = flushed(c.hyper[normalizer_decay] * f[2]);
+  }
 
   static bool serves(const double*, const int* o) { return o[normalize] == (int)kMode; }
 

@@ -7,10 +7,10 @@
 STREAMDL_BEGIN
 
 struct RMSprop : RuleDefaults {
-  static constexpr Description description = {"RMSprop", "Divides the gradient by the root of its recent mean square.",
-                                              "v = decay v + (1 - decay) g^2;  w -= step_size g / (sqrt(v) + epsilon)",
-                                              "Tieleman and Hinton, 2012",
-                                              "one field, one root and one division; silent rows are visited"};
+  static constexpr Description description = {
+      "RMSprop", "Divides the gradient by the root of its recent mean square.",
+      "v = decay v + (1 - decay) g^2;  w -= step_size g / (sqrt(v) + epsilon)", "Tieleman and Hinton, 2012",
+      "one field, one root and one division; of silent rows the field alone is visited"};
   static constexpr const char* when =
       "Adam without a memory of directions: one field less, and quicker to turn when the stream does.";
 
@@ -25,6 +25,13 @@ struct RMSprop : RuleDefaults {
       {"mean_square", kStartsAtZero, "v: decaying mean of the squared gradient"},
   };
   static constexpr bool many_modes = true;
+
+  static constexpr unsigned fading = 1;
+
+  template <class V, class C>
+  STREAMDL_HD static void fade(V* f, const C& c) {
+    f[0] = flushed(c.hyper[decay] * f[0]);
+  }
 
   static constexpr bool has_closed_form = true;
 
