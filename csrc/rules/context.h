@@ -30,7 +30,7 @@ struct Stored {
 template <class V, int kHypers, bool kDecay, bool kQuick>
 struct Context {
   using Lane = V;
-  static constexpr bool decays = kDecay;
+  static constexpr bool decays = kDecay, held = kDecay;
   V hyper[kHypers];
   V weight_decay, decoupled_weight_decay;
   V pull, anchor;        // L2Init: towards the first value

@@ -106,7 +106,7 @@ struct RuleDefaults {
   static constexpr const int* clocks =
       nullptr;  // hyper-parameters whose powers beta^t each unit keeps, to correct biases
   static constexpr Sums sums{};
-  static constexpr bool many_modes = false;            // a kernel for each mode: for rules with little work per weight
+  static constexpr bool many_modes = false;  // a kernel for each mode: for rules with little work per weight
   static constexpr bool takes_decays = true;           // the common hyper-parameters
   static constexpr double decoupled_weight_decay = 0;  // its default
   // Fields, one bit each: those that a weight shows, which is not finite either where they are not, so that looking at
@@ -120,6 +120,7 @@ struct RuleDefaults {
   static constexpr bool uses_sensitivity = false;
   static constexpr bool uses_output_slope = false;  // d is |d (sum of squared outputs) / d w| instead
   static constexpr bool uses_exponential = false;
+  static constexpr bool bounds_growth = true;      // `bound` also knows whether it grows a little, see Context::grown
   static constexpr bool uses_noise = false;        // a normal draw per weight
   static constexpr bool silent_rows_rest = false;  // x = 0 changes nothing
   static constexpr bool descends_output = false;   // g is the gradient of minus the output, the error comes apart

@@ -11,17 +11,6 @@ inline constexpr int kAbreastOf = Rule::field_count == 0   ? 8
                                   : Rule::field_count == 1 ? 6
                                                            : 4;
 
-// Where nothing draws a weight to its first value, and nothing clips it: the same numbers, with less to do.
-template <class C>
-struct Free : C {
-  using V = typename C::Lane;
-  template <class G>
-  STREAMDL_HD V gradient(const G& g, V w) const {
-    return fma(this->weight_decay, w, g.value());
-  }
-  STREAMDL_HD V clipped(V w) const { return w; }
-};
-
 // False, and nothing written, where a value is not finite, nor would have become so again, or the quick formulas did not
 // hold.
 template <class Rule, int kAbreast, class T, class C>
@@ -165,7 +154,7 @@ void catch_up(UpdateArgs<T>& args) {
     }
   };
   if constexpr (kDecay) {
-    if (!a.anchor && a.clip == (T)__builtin_inf()) {
+    if (is_free(a)) {
       Free<decltype(quick)> free{quick};
       pass(free);
     } else {

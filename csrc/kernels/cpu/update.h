@@ -73,6 +73,22 @@ STREAMDL_HD Context<V, kHypersOf<Rule>, kDecay, kQuick> make_context(const A& a)
   return c;
 }
 
+// Where nothing draws a weight to its first value, and nothing clips it: the same numbers, with less to do.
+template <class C>
+struct Free : C {
+  using V = typename C::Lane;
+  static constexpr bool held = false;
+  template <class G>
+  STREAMDL_HD V gradient(const G& g, V w) const {
+    return fma(this->weight_decay, w, g.value());
+  }
+  STREAMDL_HD V clipped(V w) const { return w; }
+};
+template <class T>
+STREAMDL_HD bool is_free(const UpdateArgs<T>& a) {
+  return !a.anchor && a.clip == (T)__builtin_inf();
+}
+
 // What contributions add up to: their sum, or the largest.
 template <class Rule, class V>
 STREAMDL_HD V with_part(V total, V part) {
@@ -97,7 +113,7 @@ STREAMDL_HD V with_fields(V w, const V* f) {
 // Of the weights at p, where they have first values.
 template <class A, class C, class T>
 STREAMDL_HD void find_anchor(const A& a, C& c, const T* p) {
-  if constexpr (C::decays)
+  if constexpr (C::held)
     if (a.anchor) c.anchor = load_register(p + a.anchor);
 }
 
@@ -132,10 +148,14 @@ STREAMDL_HD bool update_quickly(T* p, ptrdiff_t columns, V& w, const G& g, V d, 
     load_fields<Rule>(p, columns, f);
     Rule::apply(w, g, d, f, c);
     w = c.clipped(w);
+    constexpr bool grows = Rule::uses_exponential && is_single<V>;
     if constexpr (!kBounded) {
       auto fits = with_fields<Rule, kWritten, false>(abs(w), f) <= limit;
-      if constexpr (Rule::uses_exponential && is_single<V>) fits = fits & grows_a_little(c.growth, c.step);
+      if constexpr (grows) fits = fits & grows_a_little(c.growth, c.step);
       if (!all(fits)) [[unlikely]]
+        return false;
+    } else if constexpr (grows && !Rule::bounds_growth) {
+      if (!all(grows_a_little(c.growth, c.step))) [[unlikely]]
         return false;
     }
     store_fields<Rule, kWritten>(p, columns, f);
@@ -223,7 +243,7 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
   }
   // Memory is fastest read as it lies: the weights of a row, then its first values. Fields, of which there may be several,
   // rather come early.
-  const bool in_order = kFetch && kRows == 1 && !Rule::field_count && C::decays && a.anchor && a.level == Level::memory;
+  const bool in_order = kFetch && kRows == 1 && !Rule::field_count && C::held && a.anchor && a.level == Level::memory;
   if (in_order)
     for (ptrdiff_t j = 0; j < columns; j += Lanes<T>::width) (void)*(const volatile T*)(row[0] + j);
   auto piece = [&](ptrdiff_t at, int i) __attribute__((always_inline)) {
@@ -268,7 +288,7 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
   for (; j < end - (Lanes<T>::width - V::width); j += Lanes<T>::width) {
     for (int r = 0; kFetch && !in_order && r < kRows; ++r) {
       for (int k = 0; k <= Rule::field_count; ++k) ask_for(next[r] + k * columns + j);
-      if (C::decays && a.anchor) ask_for(next[r] + a.anchor + j);
+      if (C::held && a.anchor) ask_for(next[r] + a.anchor + j);
     }
 #pragma GCC unroll 2
     for (int i = 0; i < kPieces; ++i) piece(j + i * V::width, i);
@@ -353,13 +373,23 @@ void update(UpdateArgs<T>& args) {
   // Whole registers are so quick that rows from the second-level cache are worth asking for early, too.
   constexpr size_t kNear = 32 << 10;
   const bool fetch = a.level != Level::near || (!kHalves && (size_t)a.row_count * a.columns * sizeof(T) > kNear);
-  if constexpr (kGroupsRows<Rule> && !(kMode & kIncomingSums)) {
-    if (rows_are_long(a)) update_groups<Rule, kMode, 4, true>(a, args, c);
-    else update_groups<Rule, kMode, Level::far>(a, args, c);
-  } else if constexpr (!Rule::many_modes) update_groups<Rule, kMode, Level::far>(a, args, c);
-  else if (a.level == Level::memory) update_groups<Rule, kMode, Level::memory>(a, args, c);
-  else if (fetch) update_groups<Rule, kMode, Level::far>(a, args, c);
-  else update_groups<Rule, kMode, Level::near>(a, args, c);
+  auto run = [&](auto& c) __attribute__((always_inline)) {
+    if constexpr (kGroupsRows<Rule> && !(kMode & kIncomingSums)) {
+      if (rows_are_long(a)) update_groups<Rule, kMode, 4, true>(a, args, c);
+      else update_groups<Rule, kMode, Level::far>(a, args, c);
+    } else if constexpr (!Rule::many_modes) update_groups<Rule, kMode, Level::far>(a, args, c);
+    else if (a.level == Level::memory) update_groups<Rule, kMode, Level::memory>(a, args, c);
+    else if (fetch) update_groups<Rule, kMode, Level::far>(a, args, c);
+    else update_groups<Rule, kMode, Level::near>(a, args, c);
+  };
+  bool done = false;
+  if constexpr ((kMode & kDecay) && !(kMode & kIncomingSums) && Rule::many_modes && Rule::field_count)
+    if (is_free(a)) {
+      Free<decltype(c)> free{c};
+      run(free);
+      done = true;
+    }
+  if (!done) run(c);
   update_bias<Rule, kMode>(a, args, c, (uint32_t)a.inputs * counters_of(a.used));
 }
 

@@ -169,6 +169,22 @@ struct MetaOptimizePerWeightKernel : MetaOptimizeDefaults {
   static constexpr int field_count = 2 + kBaseFields + kMetaFields;
   static constexpr int shared_count = 2;
 
+  static bool bound(double* most, double g, const double* hyper)
+    requires(field_count == 2)
+  {
+    using M = MetaOptimizeDefaults;
+    const double increment = hyper[M::meta_step_size] * g * most[1] * kRounding, a = most[2];
+    if (!(increment < 0.1)) return false;
+    const double change = a * (g + hyper[M::weight_decay] * most[0]), kept = 1 + hyper[M::weight_decay] * a;
+    const double w = (most[0] + change) * kRounding;
+    const double h = (hyper[M::discount] * kept * most[1] + change) * kRounding;
+    if (!(a < kSmall && w < kSmall && h < kSmall)) return false;
+    most[0] = w;
+    most[1] = h;
+    most[2] = a * (1 + 2 * increment) * kRounding;
+    return true;
+  }
+
   template <class V, class G, class C>
   STREAMDL_HD static void apply(V& w, const G& gradient, V, V* f, C& c) {
     V& a = f[1];

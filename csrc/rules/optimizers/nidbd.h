@@ -50,6 +50,27 @@ struct NIDBDRule : RuleDefaults {
   static constexpr bool uses_sensitivity = true;
   static constexpr bool uses_exponential = true;
 
+  static constexpr bool bounds_growth = false;
+
+  // A step of ln a is below theta / sqrt(1 - rho), whatever the meta-gradient; where n vanishes, that is below 1e-15.
+  static bool bound(double* most, double g, const double* hyper)
+    requires(!kGradient)
+  {
+    const double rest = 1 - hyper[normalizer_decay], measured = g * most[2];
+    const double step = min(measured / hyper[epsilon], max(1.01 / sqrt(rest), 1e-15 / hyper[epsilon]));
+    const double increment = hyper[meta_step_size] * step;
+    if (!(increment < 0.1)) return false;
+    const double a = most[1] * (1 + 2 * increment) * kRounding;
+    const double w = (most[0] + a * g) * kRounding, h = (most[2] + a * g) * kRounding;
+    const double n = (hyper[normalizer_decay] * most[3] + rest * (measured * measured)) * kRounding;
+    if (!(a < kSmall && w < kSmall && h < kSmall && n < kSmall && measured * measured < kSmall)) return false;
+    most[0] = w;
+    most[1] = a;
+    most[2] = h;
+    most[3] = n;
+    return true;
+  }
+
   static constexpr unsigned fading = kGradient ? 0 : 0b100;
 
   template <class V, class C>
