@@ -130,9 +130,7 @@ TRAFFIC = {
         "wah", (Pass("a", reads="wh", rows="active"), Pass("wah", rows="active"))
     ),
     "hare_and_tortoise": Traffic("ws", (Pass("w", rows="active"), Pass("s", reads="w"))),
-    "normalize_and_project": Traffic(
-        "w", (Pass("w", rows="active"), Pass(reads="w"), Pass("w"))
-    ),
+    "normalize_and_project": Traffic("w", (Pass("w", rows="active"), Pass(reads="w"), Pass("w"))),
     "selective_weight_reinit": Traffic("wu", (Pass("w", rows="active"),)),  # between two looks
     "continuous_continual_backprop": _active("w"),  # likewise
     "obgd": _of_one_output("e"),

@@ -106,7 +106,7 @@ struct RuleDefaults {
   static constexpr const int* clocks =
       nullptr;  // hyper-parameters whose powers beta^t each unit keeps, to correct biases
   static constexpr Sums sums{};
-  static constexpr bool many_modes = false;  // a kernel for each mode: for rules with little work per weight
+  static constexpr bool many_modes = false;            // a kernel for each mode: for rules with little work per weight
   static constexpr bool takes_decays = true;           // the common hyper-parameters
   static constexpr double decoupled_weight_decay = 0;  // its default
   // Fields, one bit each: those that a weight shows, which is not finite either where they are not, so that looking at
