@@ -179,6 +179,7 @@ void LinearTDOf<T>::state_touched() {
 
 template <class T>
 void LinearTDOf<T>::settle() {
+  const FloatingPoint environment;
   rule_.settle(args_);
 }
 

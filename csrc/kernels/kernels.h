@@ -117,7 +117,8 @@ struct UpdateArgs {
   const uint32_t* noise;                   // counter and key of the draws, their first word counting from here
   const uint32_t* missed;                  // to catch up: how many updates without an input each listed row has missed,
   const Leap<T>* leaps;                    // or which of these takes it there
-  Level level;                             // not near: prefetch the next rows
+  Level level;                             // not near: prefetch the next rows,
+  bool in_order;                           // but from memory rather read weights, then first values
   int inputs;                              // by output: the length of a vector of weights,
   ptrdiff_t output_stride;                 // the distance to the next,
   bool rests;                              // and whether silent rows stay as they are

@@ -117,6 +117,7 @@ class LearnerOf : public Learner {
   void state_touched() override;
   void state_loaded() override;
   void settle() override {
+    const FloatingPoint environment;
     catch_up();
     if (touched_) refresh();
     if (plan_->leaps()) touched_ = true;  // when rows wake is part of what follows: it starts anew, as in a copy

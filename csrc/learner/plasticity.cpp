@@ -211,6 +211,7 @@ void LearnerOf<T>::regenerate(int hidden, int unit) {
   if (b.units != b.sent)
     throw std::invalid_argument("regenerate: the units of layer " + std::to_string(hidden) +
                                 " send two values, as with CReLU and Fourier");
+  const FloatingPoint environment;
   if (touched_) refresh();
   renew(hidden, unit);
   restart(hidden, unit);
@@ -285,6 +286,7 @@ void LearnerOf<T>::add_fresh(const Dense& d, uint32_t place, double noise) {
 
 template <class T>
 void LearnerOf<T>::reset_outputs(const std::vector<int>& units, bool fresh) {
+  const FloatingPoint environment;
   if (touched_) refresh();
   wake_all();
   const int l = (int)plan_->dense.size() - 1;

@@ -46,24 +46,42 @@ class Pool {
   int forks_;
 };
 
-// The floating-point environment that results depend on: round to nearest, denormals kept, whatever the
-// host process has set. Restored at the end.
+// The floating-point environment that results depend on, whatever the host process has set: round to nearest, and numbers
+// below the smallest normal one are 0, since many processors need a hundred cycles for an operation on one, and whatever
+// decays comes by there. Restored at the end.
 class FloatingPoint {
  public:
-#if defined(__x86_64__)
-  FloatingPoint() : saved_(_mm_getcsr()) {
-    if ((saved_ & ~kFlags) != kStandard) _mm_setcsr(kStandard);
+  FloatingPoint() : saved_(read()) {
+    if ((saved_ & ~kFlags) != kOurs) write(kOurs);
   }
   ~FloatingPoint() {
-    if ((saved_ & ~kFlags) != kStandard) _mm_setcsr(saved_);
+    if ((saved_ & ~kFlags) != kOurs) write(saved_);
   }
+  FloatingPoint(const FloatingPoint&) = delete;
+  FloatingPoint& operator=(const FloatingPoint&) = delete;
 
  private:
-  static constexpr unsigned kStandard = 0x1f80, kFlags = 0x3f;  // what has happened, not what shall
-  unsigned saved_;
+#if defined(__x86_64__)
+  using Word = unsigned;
+  static constexpr Word kOurs = 0x9fc0, kFlags = 0x3f;  // flags say what has happened, not what shall
+  static Word read() { return _mm_getcsr(); }
+  static void write(Word word) { _mm_setcsr(word); }
+#elif defined(__aarch64__)
+  using Word = uint64_t;
+  static constexpr Word kOurs = 1 << 24, kFlags = 0;
+  static Word read() {
+    Word word;
+    asm volatile("mrs %0, fpcr" : "=r"(word));
+    return word;
+  }
+  static void write(Word word) { asm volatile("msr fpcr, %0" : : "r"(word)); }
 #else
-  FloatingPoint() {}
+  using Word = int;
+  static constexpr Word kOurs = 0, kFlags = 0;
+  static Word read() { return kOurs; }
+  static void write(Word) {}
 #endif
+  Word saved_;
 };
 
 }  // namespace streamdl

@@ -149,6 +149,10 @@ STREAMDL_HD Half<double> scale(Half<double> a, Half<double> n) {
   return a * Half<double>(_mm256_castsi256_pd(_mm256_slli_epi64(bits, 52)));
 }
 
+STREAMDL_HD Half<float> rough_inverse(Half<float> a) {
+  return _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_set1_epi32(0x7ef311c3), _mm256_castps_si256(a.v)));
+}
+
 STREAMDL_HD Half<float> split(Half<float> a, Half<float>& n) {
   const __m256i root = _mm256_set1_epi32(0x3f3504f3);
   const __m256i bits = _mm256_sub_epi32(_mm256_castps_si256(a.v), root);
@@ -290,6 +294,7 @@ STREAMDL_HD Lanes<double> keep_first(Lanes<double> a, int n) {
 STREAMDL_BOTH(float)
 STREAMDL_BOTH(double)
 #undef STREAMDL_BOTH
+STREAMDL_HD Lanes<float> rough_inverse(Lanes<float> a) { return {rough_inverse(a.low), rough_inverse(a.high)}; }
 
 //---------------------------------------------------------------------------- across lanes
 

@@ -181,6 +181,10 @@ STREAMDL_HD Lanes<double> round(Lanes<double> a) {
 STREAMDL_HD Lanes<float> scale(Lanes<float> a, Lanes<float> n) { return _mm512_scalef_ps(a.all, n.all); }
 STREAMDL_HD Lanes<double> scale(Lanes<double> a, Lanes<double> n) { return _mm512_scalef_pd(a.all, n.all); }
 
+STREAMDL_HD Lanes<float> rough_inverse(Lanes<float> a) {
+  return _mm512_castsi512_ps(_mm512_sub_epi32(_mm512_set1_epi32(0x7ef311c3), _mm512_castps_si512(a.all)));
+}
+
 STREAMDL_HD Lanes<float> split(Lanes<float> a, Lanes<float>& n) {
   const __m512i root = _mm512_set1_epi32(0x3f3504f3);
   const __m512i bits = _mm512_sub_epi32(_mm512_castps_si512(a.all), root);

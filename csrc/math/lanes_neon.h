@@ -205,6 +205,11 @@ STREAMDL_HD Lanes<double> scale(Lanes<double> a, Lanes<double> n) {
   STREAMDL_PARTS(Lanes<double>, vmulq_f64(a.part[k], power_of_two(n.part[k])));
 }
 
+STREAMDL_HD Lanes<float> rough_inverse(Lanes<float> a) {
+  const uint32x4_t magic = vdupq_n_u32(0x7ef311c3u);
+  STREAMDL_PARTS(Lanes<float>, vreinterpretq_f32_u32(vsubq_u32(magic, vreinterpretq_u32_f32(a.part[k]))));
+}
+
 STREAMDL_HD float32x4_t split_part(float32x4_t a, float32x4_t& n) {
   const uint32x4_t root = vdupq_n_u32(0x3f3504f3u);
   const uint32x4_t bits = vsubq_u32(vreinterpretq_u32_f32(a), root);

@@ -106,6 +106,7 @@ template <class T> STREAMDL_PLAIN Lanes<T> copysign(Lanes<T> a, Lanes<T> b) {
 }
 template <class T> STREAMDL_PLAIN Lanes<T> round(Lanes<T> a) { STREAMDL_EACH(round(a.lane[i])); }
 template <class T> STREAMDL_PLAIN Lanes<T> scale(Lanes<T> a, Lanes<T> n) { STREAMDL_EACH(scale(a.lane[i], n.lane[i])); }
+template <class T> STREAMDL_PLAIN Lanes<T> rough_inverse(Lanes<T> a) { STREAMDL_EACH(rough_inverse(a.lane[i])); }
 template <class T> STREAMDL_PLAIN Lanes<T> split(Lanes<T> a, Lanes<T>& n) {
   STREAMDL_EACH(split(a.lane[i], n.lane[i]));
 }

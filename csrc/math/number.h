@@ -79,6 +79,9 @@ STREAMDL_HD double split(double a, double& n) {
   return from_bits((bits & (uint64_t)0x000fffffffffffffu) + root);
 }
 
+// 1 / a to within an eighth, of a positive number from 2^-125 to 2^125: its exponent and fraction, counted backwards.
+STREAMDL_HD float rough_inverse(float a) { return from_bits(0x7ef311c3u - to_bits(a)); }
+
 // One 32-bit word of random bits: its product with another as high and low words, and
 // (a >> 8) * 2^-24, uniform in [0, 1) and exact.
 STREAMDL_HD constexpr uint32_t multiply(uint32_t a, uint32_t b, uint32_t& high) {

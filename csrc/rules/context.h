@@ -57,7 +57,7 @@ struct Context {
     return grown_a_little(a, c, y);
   }
   STREAMDL_HD V clipped(V w) const {
-    if constexpr (kDecay) return min(clip, max(-clip, w));  // in this order NaN stays NaN
+    if constexpr (kDecay) return flushed(min(clip, max(-clip, w)));  // in this order NaN stays NaN
     return w;
   }
   // w after the decoupled decay at this step size.

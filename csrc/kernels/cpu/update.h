@@ -82,7 +82,7 @@ struct Free : C {
   STREAMDL_HD V gradient(const G& g, V w) const {
     return fma(this->weight_decay, w, g.value());
   }
-  STREAMDL_HD V clipped(V w) const { return w; }
+  STREAMDL_HD V clipped(V w) const { return flushed(w); }
 };
 template <class T>
 STREAMDL_HD bool is_free(const UpdateArgs<T>& a) {
@@ -241,9 +241,7 @@ STREAMDL_HD void update_rows(const UpdateArgs<T>& a, UpdateArgs<T>& args, C& c, 
     next[r] = a.weights + rows[r + kRows] * a.row_stride;
     for (int k = 0; k < Rule::clock_count; ++k) row_correction[r][k] = V(a.row_correction[k][rows[r]]);
   }
-  // Memory is fastest read as it lies: the weights of a row, then its first values. Fields, of which there may be several,
-  // rather come early.
-  const bool in_order = kFetch && kRows == 1 && !Rule::field_count && C::held && a.anchor && a.level == Level::memory;
+  const bool in_order = kFetch && kRows == 1 && C::held && a.in_order && a.level == Level::memory;
   if (in_order)
     for (ptrdiff_t j = 0; j < columns; j += Lanes<T>::width) (void)*(const volatile T*)(row[0] + j);
   auto piece = [&](ptrdiff_t at, int i) __attribute__((always_inline)) {

@@ -53,7 +53,7 @@ struct Adam : RuleDefaults {
     m = flushed(fma(c.hyper[beta1], m, (V(1) - c.hyper[beta1]) * g));
     v = flushed(fma(c.hyper[beta2], v, (V(1) - c.hyper[beta2]) * (g * g)));
     const V root = sqrt(v * c.correction[1]) + c.hyper[epsilon];
-    w = fnma(c.hyper[step_size], (m * c.correction[0]) / root, c.decayed(w, c.hyper[step_size]));
+    w = fnma(c.hyper[step_size], quotient(m * c.correction[0], root), c.decayed(w, c.hyper[step_size]));
   }
 };
 

@@ -65,7 +65,7 @@ struct Intentional : RuleDefaults {
     const V q = gradient.value();
     v = flushed(fma(c.hyper[beta2], v, (V(1) - c.hyper[beta2]) * (q * q)));
     e = flushed(fma(c.hyper[discount] * c.hyper[trace_decay], e, q));
-    const V inverse = V(1) / divisor(v, c);
+    const V inverse = quotient(V(1), divisor(v, c));
     c.part[0] = q * q * inverse;
     c.part[1] = e * e * inverse;
   }
@@ -87,7 +87,7 @@ struct Intentional : RuleDefaults {
 
   template <class V, class G, class C>
   STREAMDL_HD static void apply(V& w, const G&, V, V* f, const C& c) {
-    w = fnma(c.shared[step_size] * c.shared[error], f[0] / divisor(f[1], c), w);
+    w = fnma(c.shared[step_size] * c.shared[error], quotient(f[0], divisor(f[1], c)), w);
   }
 };
 

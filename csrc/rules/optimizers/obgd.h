@@ -100,7 +100,7 @@ struct AdaptiveObGD : ObGD {
 
   template <class V, class C>
   STREAMDL_HD static V divided(const V* f, const C& c) {
-    return f[0] / sqrt(fma(f[1], c.shared[1], c.hyper[epsilon]));
+    return quotient(f[0], sqrt(fma(f[1], c.shared[1], c.hyper[epsilon])));
   }
 
   template <class V, class G, class C>

@@ -57,7 +57,7 @@ struct RMSprop : RuleDefaults {
     const V g = c.gradient(gradient, w);
     V& v = f[0];
     v = flushed(fma(c.hyper[decay], v, (V(1) - c.hyper[decay]) * (g * g)));
-    w = fnma(c.hyper[step_size], g / (sqrt(v) + c.hyper[epsilon]), c.decayed(w, c.hyper[step_size]));
+    w = fnma(c.hyper[step_size], quotient(g, sqrt(v) + c.hyper[epsilon]), c.decayed(w, c.hyper[step_size]));
   }
 };
 

@@ -42,12 +42,12 @@ struct AutoTIDBD {
   static constexpr bool looks_back = true, has_gradient = true;
   static constexpr TDMeasures measures = TDMeasures::both;
 
-  enum { decay, least, error, meta, beyond, per_tau, scale_before, scale_now, constants };
+  enum { decay, cutoff, error, meta, beyond, per_tau, scale_before, scale_now, constants };
 
   template <class T>
   STREAMDL_HD static bool open(TDCall<T>& call, T* c) {
     c[decay] = call.hyper[discount] * call.hyper[trace_decay];
-    c[least] = least_trace(call.hyper[trace_cutoff]);
+    c[cutoff] = call.hyper[trace_cutoff];
     c[error] = fma(call.hyper[discount], call.now, call.reward) - call.before;
     c[meta] = call.hyper[meta_step_size];
     c[beyond] = call.ordinary ? call.hyper[discount] : T(0);
@@ -58,9 +58,9 @@ struct AutoTIDBD {
   // e, eta and a / s with the new beta, before the division by M.
   template <class V>
   STREAMDL_HD static void adapt(V& r, V& eta, V h, V& e, V x, V p, const V* c) {
-    e = decayed(e, c[decay], c[least]) + x;
+    e = decayed(e, c[decay], c[cutoff]) + x;
     const V push = c[error] * (p * h), size = abs(push);
-    eta = tidied(max(size, fma(c[per_tau] * (c[scale_before] * r * (e * p)), size - eta, eta)));
+    eta = flushed(max(size, fma(c[per_tau] * (c[scale_before] * r * (e * p)), size - eta, eta)));
     const V share = select(eta != V(0), push / eta, V(0));
     r = raised(r, c[meta] * share);
   }
@@ -84,16 +84,16 @@ struct AutoTIDBD {
     adapt(r, eta, h, e, x, p, c);
     const V a = c[scale_now] * r, change = a * (c[error] * e);
     w = (w + change) + V(0);
-    h = tidied(fma(h, max(V(0), fnma(a, p * e, V(1))), change));
+    h = flushed(fma(h, max(V(0), fnma(a, p * e, V(1))), change));
     return e != V(0);
   }
   template <class V>
   STREAMDL_HD static auto fade(V& w, V* f, const V* c) {
     V &r = f[0], &h = f[2], &e = f[3];
-    e = decayed(e, c[decay], c[least]);
+    e = decayed(e, c[decay], c[cutoff]);
     const V change = c[scale_now] * r * (c[error] * e);
     w = (w + change) + V(0);
-    h = tidied(h + change);
+    h = flushed(h + change);
     return e != V(0);
   }
   // Where s has become small it is folded into field 0 of every feature.

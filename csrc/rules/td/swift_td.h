@@ -61,7 +61,7 @@ struct SwiftTD {
   template <class T>
   STREAMDL_HD static bool open(TDCall<T>& call, T* c) {
     c[decay] = call.hyper[discount] * call.hyper[trace_decay];
-    c[least] = least_trace(T(0));
+    c[least] = constant<T>(0x1p-126f, 0x1p-1022);
     c[cutoff] = call.hyper[trace_cutoff];
     c[counts] = c[cutoff] > T(0) ? T(0) : constant<T>(0x1p127f, 0x1p1023);
     c[error] = fma(call.hyper[discount], call.now, call.reward) - call.scalar[old];
@@ -147,15 +147,15 @@ struct SwiftTD {
   template <bool kOver, class V>
   STREAMDL_HD static void arrive(V* f, V x, V h_old, const V* c) {
     V &a = f[0], &h = f[1], &z = f[2], &zb = f[3], &p = f[4], &d = f[5], &g = f[6];
-    d = tidied(c[share] * a * x);
-    z = tidied(fma(d, c[remains], z));
-    p = tidied(fma(h_old, x, p));
+    d = flushed(c[share] * a * x);
+    z = flushed(fma(d, c[remains], z));
+    p = flushed(fma(h_old, x, p));
     if constexpr (kOver) {
       zb = g = V(0);
       a = a * exp(c[fading] * (x * x));
     } else {
-      zb = tidied(fma(d, fnma(zb, x, c[remains]), zb));
-      g = tidied(-(h_old * x * (z - d) + h * d * x));
+      zb = flushed(fma(d, fnma(zb, x, c[remains]), zb));
+      g = flushed(-(h_old * x * (z - d) + h * d * x));
     }
   }
 };

@@ -57,21 +57,11 @@ STREAMDL_HD bool is_finite(T a) {
   return abs(a) <= constant<T>(0x1.fffffep127f, 0x1.fffffffffffffp1023);
 }
 
-// Traces below this are 0: the cutoff, or the smallest normal number.
+// k e, and 0 where that is below the cutoff.
 template <class V>
-STREAMDL_HD V least_trace(V cutoff) {
-  return max(cutoff, constant<V>(0x1p-126f, 0x1p-1022));
-}
-// k e, and 0 where that is below `least`.
-template <class V>
-STREAMDL_HD V decayed(V e, V k, V least) {
+STREAMDL_HD V decayed(V e, V k, V cutoff) {
   const V next = k * e;
-  return select(abs(next) < least, V(0), next);
-}
-// As `flushed`, but NaN stays what it is, to be seen.
-template <class V>
-STREAMDL_HD V tidied(V x) {
-  return select(abs(x) < least_trace(V(0)), V(0), x);
+  return flushed(select(abs(next) < cutoff, V(0), next));
 }
 
 // a e^x for a step x of ln a, mostly small. In float a lane with |x| <= 1/16 takes the series up to x^4, whose error

@@ -29,13 +29,13 @@ struct TD {
   static constexpr bool looks_back = true, has_gradient = false;
   static constexpr TDMeasures measures = TDMeasures::nothing;
 
-  enum { decay, least, change, constants };
+  enum { decay, cutoff, change, constants };
 
   template <class T>
   STREAMDL_HD static bool open(TDCall<T>& call, T* c) {
     const T error = fma(call.hyper[discount], call.now, call.reward) - call.before;
     c[decay] = call.hyper[discount] * call.hyper[trace_decay];
-    c[least] = least_trace(call.hyper[trace_cutoff]);
+    c[cutoff] = call.hyper[trace_cutoff];
     c[change] = call.hyper[step_size] * error;
     return is_finite(c[change]);
   }
@@ -46,14 +46,14 @@ struct TD {
   template <class V>
   STREAMDL_HD static auto apply(V& w, V* f, V x, V, const V* c) {
     V& e = f[0];
-    e = decayed(e, c[decay], c[least]) + x;
+    e = decayed(e, c[decay], c[cutoff]) + x;
     w = fma(c[change], e, w) + V(0);
     return e != V(0);
   }
   template <class V>
   STREAMDL_HD static auto fade(V& w, V* f, const V* c) {
     V& e = f[0];
-    e = decayed(e, c[decay], c[least]);
+    e = decayed(e, c[decay], c[cutoff]);
     w = fma(c[change], e, w) + V(0);
     return e != V(0);
   }

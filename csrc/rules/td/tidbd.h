@@ -36,12 +36,12 @@ struct TIDBD {
   static constexpr bool looks_back = true, has_gradient = true;
   static constexpr TDMeasures measures = TDMeasures::nothing;
 
-  enum { decay, least, error, meta, beyond, constants };
+  enum { decay, cutoff, error, meta, beyond, constants };
 
   template <class T>
   STREAMDL_HD static bool open(TDCall<T>& call, T* c) {
     c[decay] = call.hyper[discount] * call.hyper[trace_decay];
-    c[least] = least_trace(call.hyper[trace_cutoff]);
+    c[cutoff] = call.hyper[trace_cutoff];
     c[error] = fma(call.hyper[discount], call.now, call.reward) - call.before;
     c[meta] = call.hyper[meta_step_size] * c[error];
     c[beyond] = call.ordinary ? call.hyper[discount] : T(0);
@@ -55,20 +55,20 @@ struct TIDBD {
   STREAMDL_HD static auto apply(V& w, V* f, V x, V next, const V* c) {
     V &a = f[0], &h = f[1], &e = f[2];
     const V p = fnma(c[beyond], next, x);
-    e = decayed(e, c[decay], c[least]) + x;
+    e = decayed(e, c[decay], c[cutoff]) + x;
     a = raised(a, c[meta] * (p * h));
     const V change = a * (c[error] * e);
     w = (w + change) + V(0);
-    h = tidied(fma(h, max(V(0), fnma(a, p * e, V(1))), change));
+    h = flushed(fma(h, max(V(0), fnma(a, p * e, V(1))), change));
     return e != V(0);
   }
   template <class V>
   STREAMDL_HD static auto fade(V& w, V* f, const V* c) {
     V &a = f[0], &h = f[1], &e = f[2];
-    e = decayed(e, c[decay], c[least]);
+    e = decayed(e, c[decay], c[cutoff]);
     const V change = a * (c[error] * e);
     w = (w + change) + V(0);
-    h = tidied(h + change);
+    h = flushed(h + change);
     return e != V(0);
   }
 };

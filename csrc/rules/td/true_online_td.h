@@ -32,12 +32,12 @@ struct TrueOnlineTD {
   static constexpr bool looks_back = true, has_gradient = false;
   static constexpr TDMeasures measures = TDMeasures::before;
 
-  enum { decay, least, rise, along, back, constants };
+  enum { decay, cutoff, rise, along, back, constants };
 
   template <class T>
   STREAMDL_HD static bool open(TDCall<T>& call, T* c) {
     c[decay] = call.hyper[discount] * call.hyper[trace_decay];
-    c[least] = least_trace(call.hyper[trace_cutoff] * call.hyper[step_size]);
+    c[cutoff] = call.hyper[trace_cutoff] * call.hyper[step_size];
     return true;
   }
   template <class V>
@@ -57,14 +57,14 @@ struct TrueOnlineTD {
   template <class V>
   STREAMDL_HD static auto apply(V& w, V* f, V x, V, const V* c) {
     V& e = f[0];
-    e = decayed(e, c[decay], c[least]) + c[rise] * x;
+    e = decayed(e, c[decay], c[cutoff]) + c[rise] * x;
     w = fnma(c[back], x, fma(c[along], e, w)) + V(0);
     return e != V(0);
   }
   template <class V>
   STREAMDL_HD static auto fade(V& w, V* f, const V* c) {
     V& e = f[0];
-    e = decayed(e, c[decay], c[least]);
+    e = decayed(e, c[decay], c[cutoff]);
     w = fma(c[along], e, w) + V(0);
     return e != V(0);
   }

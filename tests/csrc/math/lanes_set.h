@@ -37,6 +37,8 @@
   X(exponential, exp(a))                          \
   X(both_masks, select((a < b) & (b != c), c, n)) \
   X(flushed_to_zero, flushed(a))                  \
+  X(quotient_of_two, quotient(a, b))              \
+  X(quotient_of_sizes, quotient(a, abs(b)))       \
   X(grown_by_exponential, grown(a, b, c))         \
   X(grown_little, grown_a_little(a, b, c))        \
   X(logarithm, log(abs(a)))                       \

@@ -159,9 +159,33 @@ void check_normals() {
   CHECK_NEAR(worst, 0, 2e-6);
 }
 
+// 1.2345 / x, and two beyond what is multiplied.
+template <class T>
+T divided(T x) {
+  return m::quotient(T(1.2345), x);
+}
+long double precisely_divided(long double x) { return (long double)1.2345 / x; }
+long double precisely_divided_float(long double x) { return 1.2345f / x; }
+
+template <class T>
+void check_quotient() {
+  const T infinity = std::numeric_limits<T>::infinity();
+  CHECK_EQUAL(m::quotient(T(1), T(0)), infinity);
+  CHECK_EQUAL(m::quotient(T(1), infinity), T(0));
+  CHECK_EQUAL(m::quotient(T(6), T(-3)), T(-2));
+  CHECK_EQUAL(m::quotient(T(0), T(3)), T(0));
+  CHECK(std::isnan(m::quotient(T(0), T(0))));
+  CHECK(std::isnan(m::quotient(T(1), std::numeric_limits<T>::quiet_NaN())));
+}
+
 int main() {
   const int count = 1000000;
   const Case<float> in_float[] = {
+      {"quotient",
+       divided<float>,
+       precisely_divided_float,
+       1.1,
+       {{1e-9, 4, false}, {1e-37, 1e37, true}, {0.5, 2, false}}},
       {"exp", m::exp<float>, expl, 0.9, {{-104, 89, false}, {-80, 80, true}, {-1, 1, false}}},
       {"grown", grown_from_one<float>, expl, 0.9, {{-0.07, 0.07, false}, {-90, 90, true}}},
       {"log", m::log<float>, logl, 0.9, {{0.5, 2, false}, {1e-40, 3e38, true}, {0, 100, false}}},
@@ -171,6 +195,7 @@ int main() {
       {"erf", m::erf<float>, erfl, 1.2, {{-1.2, 1.2, false}, {-5, 5, true}, {-5, 5, false}}},
   };
   const Case<double> in_double[] = {
+      {"quotient", divided<double>, precisely_divided, 0.51, {{1e-9, 4, false}, {1e-37, 1e37, true}, {0.5, 2, false}}},
       {"exp", m::exp<double>, expl, 0.9, {{-745, 710, false}, {-80, 80, true}, {-1, 1, false}}},
       {"grown", grown_from_one<double>, expl, 0.9, {{-0.07, 0.07, false}, {-90, 90, true}}},
       {"log", m::log<double>, logl, 0.9, {{0.5, 2, false}, {1e-40, 1e300, true}, {0, 5e-308, false}}},
@@ -183,6 +208,8 @@ int main() {
   for (const auto& c : in_double) check_accuracy(c, count);
   check_limits<float>();
   check_limits<double>();
+  check_quotient<float>();
+  check_quotient<double>();
   check_normals();
   return check_result();
 }
