@@ -174,9 +174,15 @@ void update_by_output(UpdateArgs<T>& args) {
       store(a.input_delta + j, V(0));
       if constexpr (Rule::uses_sensitivity) store(a.input_sensitivity + j, V(0));
     }
-  visit_vectors<T>(a.rows, a.row_count, a.inputs, [&](int j) __attribute__((always_inline)) {
-    for (int i = 0; i < Lanes<T>::width; i += V::width) piece(j + i);
-  });
+  constexpr int width = Lanes<T>::width;
+  auto visit = [&](int j) __attribute__((always_inline)) {
+    for (int i = 0; i < width; i += V::width) piece(j + i);
+  };
+  if (is_sparse<T>(a.row_count, a.inputs)) {
+    visit_vectors<T>(a.rows, a.row_count, a.inputs, visit);
+  } else {  // backwards: what the pass forward read last is in the first cache
+    for (int j = (a.inputs - 1) / width * width; j >= 0; j -= width) visit(j);
+  }
   update_bias<Rule, kMode>(a, args, c, (uint32_t)a.used * counters_of(a.inputs));
 }
 

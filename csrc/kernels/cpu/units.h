@@ -17,6 +17,10 @@ STREAMDL_HD void clear_padding(T* out, int n) {
 
 //---------------------------------------------------------------------------- activations
 
+// An input was written by somebody else, and mostly lies far away.
+template <class T>
+inline constexpr int kAheadInLook = 2048 / sizeof(T);
+
 template <class T>
 bool look(const T* in, int n, Emitted<T>* seen) {
   using V = Lanes<T>;
@@ -24,6 +28,7 @@ bool look(const T* in, int n, Emitted<T>* seen) {
   auto sound = V(0) == V(0);
   int count = 0;
   auto take = [&](const T* at, V& mine) __attribute__((always_inline)) {
+    __builtin_prefetch(at + kAheadInLook<T>);
     const V x = load(at), size = abs(x);
     mine = max(size, mine);
     sound = sound & (size <= V(kFinite<T>));

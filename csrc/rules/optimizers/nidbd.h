@@ -52,12 +52,14 @@ struct NIDBDRule : RuleDefaults {
 
   static constexpr bool bounds_growth = false;
 
-  // A step of ln a is below theta / sqrt(1 - rho), whatever the meta-gradient; where n vanishes, that is below 1e-15.
+  // A step of ln a is below theta / sqrt(1 - rho), whatever the meta-gradient; where n vanishes, that is below 1e-15. So
+  // near 1 that floats round 1 - rho by more than a hundredth, epsilon alone tells.
   static bool bound(double* most, double g, const double* hyper)
     requires(!kGradient)
   {
     const double rest = 1 - hyper[normalizer_decay], measured = g * most[2];
-    const double step = min(measured / hyper[epsilon], max(1.01 / sqrt(rest), 1e-15 / hyper[epsilon]));
+    double step = measured / hyper[epsilon];
+    if (rest > 1e-5) step = min(step, max(1.01 / sqrt(rest), 1e-15 / hyper[epsilon]));
     const double increment = hyper[meta_step_size] * step;
     if (!(increment < 0.1)) return false;
     const double a = most[1] * (1 + 2 * increment) * kRounding;
