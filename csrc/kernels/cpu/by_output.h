@@ -178,10 +178,10 @@ void update_by_output(UpdateArgs<T>& args) {
   auto visit = [&](int j) __attribute__((always_inline)) {
     for (int i = 0; i < width; i += V::width) piece(j + i);
   };
-  if (is_sparse<T>(a.row_count, a.inputs)) {
+  if (Rule::uses_noise || is_sparse<T>(a.row_count, a.inputs)) {  // draws are made for several vectors that follow
     visit_vectors<T>(a.rows, a.row_count, a.inputs, visit);
   } else {  // backwards: what the pass forward read last is in the first cache
-    for (int j = (a.inputs - 1) / width * width; j >= 0; j -= width) visit(j);
+    for (int j = padded<T>(a.inputs) - width; j >= 0; j -= width) visit(j);
   }
   update_bias<Rule, kMode>(a, args, c, (uint32_t)a.used * counters_of(a.inputs));
 }
