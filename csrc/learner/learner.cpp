@@ -32,6 +32,7 @@ Learner::Learner(std::shared_ptr<const Plan> plan)
     : Stateful(plan->bytes), plan_(std::move(plan)), set_(&chosen_instruction_set()) {}
 
 std::unique_ptr<Learner> Learner::build(std::shared_ptr<const Plan> plan) {
+  const FloatingPoint environment;
   if (plan->spec.twice) return std::make_unique<LearnerOf<double>>(std::move(plan));
   return std::make_unique<LearnerOf<float>>(std::move(plan));
 }
