@@ -240,3 +240,25 @@ def test_rows_whose_fields_fade_end_as_if_visited_whole(optimizer: str, dtype: s
                     np.testing.assert_array_equal(array[silent], whole.state[name][silent])
                     moved += np.count_nonzero(array[silent] != before[name][silent])
     assert moved > 10000
+
+
+def test_fields_fade_alike_where_zero_would_be_divided_by_zero() -> None:
+    def learner(silent_rows: str) -> sdl.Learner:
+        made = sdl.Learner(
+            sdl.MLP(20, [40, 17], 12),
+            loss="squared_error",
+            optimizer=sdl.optim.RMSprop(0.01, decay=0.5, epsilon=0.0),
+            plasticity=sdl.plasticity.WeightClipping(2.0),
+            silent_rows=silent_rows,
+            seed=5,
+        )
+        random = np.random.default_rng(6)
+        for i in range(300):
+            x = random.normal(size=20) * (random.uniform(size=20) < 0.5)
+            x[: 5 * (i > 20)] = 0
+            made.step(x.astype("f4"), random.normal(size=12).astype("f4"))
+        return made
+
+    visited, lazy = learner("visited"), learner("lazy")
+    assert visited.state_hash() == lazy.state_hash()
+    assert visited.cancelled == lazy.cancelled

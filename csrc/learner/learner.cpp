@@ -119,7 +119,7 @@ double LearnerOf<T>::pull() const {
 // Whether an update leaves the weights of a source that is 0 as they are.
 template <class T>
 bool LearnerOf<T>::rows_rest() const {
-  return plan_->rule.silent_rows_rest && decay_rate() == 0 && pull() == 0;
+  return plan_->rule.silent_rows_rest && !pulled();
 }
 
 template <class T>
@@ -323,7 +323,7 @@ void LearnerOf<T>::prepare() {
                         hyper()[method->hyper + base::SelfNormalizedReset::minimum]);
   prepare_leaps();
   const bool decay = decays();
-  const bool fade_alone = !silent_.empty() && decay_rate() == 0 && pull() == 0;
+  const bool fade_alone = !silent_.empty() && !pulled();
   auto fades = [&](size_t layer) { return fade_alone && plan_->lists_silent(layer) && !plan_->waits(layer); };
   auto rests = [&](size_t layer) {
     return rows_rest() || (layer < calls_.size() && (plan_->waits(layer) || fades(layer)));

@@ -254,8 +254,9 @@ class LearnerOf : public Learner {
   ptrdiff_t slow_of(const Parameters& p) const {
     return plan_->method(Method::HareAndTortoise) ? (ptrdiff_t)p.columns * (1 + plan_->rule.field_count) : 0;
   }
-  double decay_rate() const;  // of both kinds
-  bool decays() const { return decay_rate() != 0 || pull() != 0 || clips_in_update(); }
+  double decay_rate() const;                                        // of both kinds
+  bool pulled() const { return decay_rate() != 0 || pull() != 0; }  // weights move by themselves
+  bool decays() const { return pulled() || clips_in_update(); }
   double pull() const;  // of L2Init
   void keep_first_values();
   void start_at(T* weights, int count, int columns, ptrdiff_t slow);

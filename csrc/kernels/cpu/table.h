@@ -71,10 +71,10 @@ constexpr RuleKernels<T> rule_kernels() {
   k.update_stored[0] = &update_stored<Rule, mode_of<Rule>(0) != 0, T>;
   k.update_stored[1] = &update_stored<Rule, true, T>;
   if constexpr (!cannot_wait<Rule>()) {
-    k.catch_up[0] = &catch_up<Rule, mode_of<Rule>(0) != 0, T>;
+    if constexpr (!Rule::fading) k.catch_up[0] = &catch_up<Rule, mode_of<Rule>(0) != 0, T>;
     k.catch_up[1] = &catch_up<Rule, true, T>;
   }
-  if constexpr (Rule::fading) k.fade = k.catch_up[0] = &fade<Rule, T>;
+  if constexpr (Rule::fading) k.fade = &fade<Rule, T>;
   if constexpr (requires(double* shared) { Rule::begin(shared, shared, 0.0); }) k.begin = &Rule::begin;
   if constexpr (requires(const Conclusion& c) { Rule::conclude(c); }) k.conclude = &Rule::conclude;
   if constexpr (Rule::sums.before) {

@@ -37,7 +37,7 @@ struct Adam : RuleDefaults {
   static bool bound(double* most, double g, const double* hyper) {
     const double m = (hyper[beta1] * most[1] + (1 - hyper[beta1]) * g) * kRounding;
     const double v = (hyper[beta2] * most[2] + (1 - hyper[beta2]) * (g * g)) * kRounding;
-    const double corrected = m / (1 - hyper[beta1]) / hyper[epsilon];
+    const double corrected = m / (1 - hyper[beta1]) / (float)hyper[epsilon];  // which may be 0
     const double w = (most[0] + hyper[step_size] * corrected) * kRounding;
     if (!(m < kSmall && v / (1 - hyper[beta2]) < kSmall && corrected < kSmall && w < kSmall)) return false;
     most[0] = w;

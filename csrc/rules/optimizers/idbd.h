@@ -37,7 +37,7 @@ struct IDBD : RuleDefaults {
 
   static bool bound(double* most, double g, const double* hyper) {
     const double increment = hyper[meta_step_size] * g * most[2] * kRounding;
-    if (!(increment < 0x1p-8)) return false;
+    if (!(increment < 0x1p-8 && g * most[2] < kSmall)) return false;
     const double a = most[1] * (1 + 2 * increment) * kRounding;
     const double w = (most[0] + a * g) * kRounding, h = (most[2] + a * g) * kRounding;
     if (!(a < kSmall && w < kSmall && h < kSmall)) return false;

@@ -173,9 +173,10 @@ struct MetaOptimizePerWeightKernel : MetaOptimizeDefaults {
     requires(field_count == 2)
   {
     using M = MetaOptimizeDefaults;
-    const double increment = hyper[M::meta_step_size] * g * most[1] * kRounding, a = most[2];
-    if (!(increment < 0.1)) return false;
-    const double change = a * (g + hyper[M::weight_decay] * most[0]), kept = 1 + hyper[M::weight_decay] * a;
+    const double m = g * most[1], increment = hyper[M::meta_step_size] * m * kRounding, a = most[2];
+    const double direction = g + hyper[M::weight_decay] * most[0], decay = hyper[M::weight_decay] * a;
+    if (!(increment < 0.1 && m < kSmall && direction < kSmall && decay < kSmall)) return false;
+    const double change = a * direction, kept = 1 + decay;
     const double w = (most[0] + change) * kRounding;
     const double h = (hyper[M::discount] * kept * most[1] + change) * kRounding;
     if (!(a < kSmall && w < kSmall && h < kSmall)) return false;

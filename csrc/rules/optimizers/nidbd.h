@@ -58,8 +58,9 @@ struct NIDBDRule : RuleDefaults {
     requires(!kGradient)
   {
     const double rest = 1 - hyper[normalizer_decay], measured = g * most[2];
-    double step = measured / hyper[epsilon];
-    if (rest > 1e-5) step = min(step, max(1.01 / sqrt(rest), 1e-15 / hyper[epsilon]));
+    const double least = (float)hyper[epsilon];  // which may be 0
+    double step = measured / least;
+    if (rest > 1e-5) step = min(step, max(1.01 / sqrt(rest), 1e-15 / least));
     const double increment = hyper[meta_step_size] * step;
     if (!(increment < 0.1)) return false;
     const double a = most[1] * (1 + 2 * increment) * kRounding;
@@ -105,7 +106,7 @@ struct NIDBDRule : RuleDefaults {
       h = select(over, V(0), h);
     }
     w = fnma(a, g, c.decayed(w, a));
-    h = fms(h, max(V(0), fnma(a, d, V(1))), a * trace);
+    h = flushed(fms(h, max(V(0), fnma(a, d, V(1))), a * trace));  // the sign of a zero would hang on kernels' modes
   }
 };
 

@@ -44,7 +44,7 @@ struct RMSprop : RuleDefaults {
 
   static bool bound(double* most, double g, const double* hyper) {
     const double v = (hyper[decay] * most[1] + (1 - hyper[decay]) * (g * g)) * kRounding;
-    const double divided = g / hyper[epsilon];
+    const double divided = g / (float)hyper[epsilon];  // which may be 0
     const double w = (most[0] + hyper[step_size] * divided) * kRounding;
     if (!(v < kSmall && divided < kSmall && w < kSmall)) return false;
     most[0] = w;
