@@ -191,7 +191,7 @@ enum UpdateMode : unsigned {
   kDecay = 2,         // weight_decay, decoupled_weight_decay, L2Init or clipping is at work
   kOutgoingSums = 4,  // outgoing_sum
   kIncomingSums = 8,  // outgoing_sum and incoming_change
-  kBounded = 16,      // RuleKernels::bound said yes: no value needs a look
+  kBounded = 16,      // RuleKernels::bound said yes: nothing is looked at but growth that it leaves open
   kUpdateModes = 32,
 };
 
@@ -214,7 +214,7 @@ struct RuleKernels {
   void (*catch_up[2])(UpdateArgs<T>&);  // [with decay] rows make up for what they missed; null where none can wait
   void (*fade)(UpdateArgs<T>&);         // silent rows, of rules that change only fields of theirs; or null
   // Takes upper bounds of |w| and of every |field| past an update with |g| <= gradient, without decay. False,
-  // and nothing changed, unless they all stay small and the quick formulas hold; null without fields.
+  // and nothing changed, unless they all stay small and the quick formulas hold (see bounds_growth); null without fields.
   bool (*bound)(double* most, double gradient, const double* hyper);
 };
 

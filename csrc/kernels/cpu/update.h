@@ -136,7 +136,7 @@ STREAMDL_HD uint64_t store_sound_fields(T* p, ptrdiff_t columns, M sound, const 
 
 // The update of one register of weights at `p`, their fields `columns` further on each. False, and nothing
 // written, where the quick formulas do not hold, a value is not finite or |w| exceeds the limit; a bounded
-// update was known beforehand to do.
+// update was known beforehand to do, or is looked at for growth alone.
 template <class Rule, bool kBounded, class V, class T, class G, class C>
 STREAMDL_HD bool update_quickly(T* p, ptrdiff_t columns, V& w, const G& g, V d, C& c, V limit) {
   if constexpr (Rule::field_count == 0) {  // bounded by the learner beforehand
