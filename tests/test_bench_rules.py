@@ -65,8 +65,13 @@ def test_every_rule_is_measured() -> None:
         ("adam", 28, 24),
         ("idbd", 28, 0),
         ("nidbd", 36, 8),
-        ("hypergradient", 28, 24),  # w and u; u and w
-        ("upgd", 28, 12),  # likewise, but silent weights rest
+        ("hypergradient", 28, 8),  # w and u; u and w: without momentum silent weights rest
+        ("hypergradient_per_weight", 28, 8),
+        ("meta_scalar_sgd", 20, 8),
+        ("meta_scalar_adamw", 36, 32),
+        ("meta_weightwise_sgd", 28, 8),
+        ("upgd", 28, 8),  # likewise
+        ("upgd_noisy", 28, 20),  # u, then w
         ("autostep", 52, 0),  # w; w, h and twice a, v; twice w, a, h
         ("l2_init", 16, 12),
     ],
@@ -119,18 +124,21 @@ def test_a_sweep_changes_the_arrays_and_rows_of_its_passes_and_no_other() -> Non
         ),
     )
     passes = probe._passes(found)
-    active = np.array([1, 4, 0, 2, 63], np.int32)
-    counts = np.array([2, 3], np.int32)
+    rows = [np.array([1, 4], np.int32), np.array([0, 2, 63], np.int32)]
+    active, counts = probe.listed([rows])
+    silent, _ = probe.listed([probe.silent_rows(layers, rows)])
     probe._library().sweep(
         (type(layers[0]) * 2)(*layers), 2, passes, len(passes), active.ctypes.data,
-        counts.ctypes.data, 1,
+        silent.ctypes.data, counts.ctypes.data, 1,
     )  # fmt: skip
     expected = np.zeros(memory.size, bool)
-    for layer, offset, rows in zip(layers, offsets, ([1, 4], [0, 2, 63]), strict=True):
+    for layer, offset, of_layer in zip(layers, offsets, rows, strict=True):
         for row in range(layer.count):
             at = base + offset + row * layer.stride
             expected[at : at + layer.padded] = True  # w of all rows
-            at += (1 if row in rows else 2) * layer.padded  # m of the active ones, s of the others
+            at += (
+                1 if row in of_layer else 2
+            ) * layer.padded  # m of the active ones, s of the others
             expected[at : at + layer.padded] = True
     np.testing.assert_array_equal(memory != 0, expected)
 
@@ -148,14 +156,17 @@ def test_rows_lie_as_in_a_learner() -> None:
 @pytest.mark.usefixtures("compiler")
 def test_a_probe_sweeps_the_rows_that_its_rule_has_active() -> None:
     built = probe.build("momentum", SMALL)
-    ((active, counts),) = built.arguments
+    ((active, silent, counts),) = built.arguments
     inputs, hidden = probe.active_rows(SMALL, "momentum")[3]
     start = counts[:3].sum()
     np.testing.assert_array_equal(active[start : start + 6], inputs)  # Gaussian: all six
     assert 0 < len(hidden) < 40
+    of_inputs, of_hidden = counts[0]
+    rows = [*active[of_inputs:][:of_hidden], *silent[6 - of_inputs :][: 40 - of_hidden]]
+    assert sorted(rows) == list(range(40))
     share = probe.describe()["active_share"]["small"]["momentum"]
     assert 0.3 < share < 0.95
-    built.call(active, counts)
+    built.call(active, silent, counts)
 
 
 # ---- instructions -------------------------------------------------------------------------------

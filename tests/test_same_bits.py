@@ -225,8 +225,8 @@ def test_spikes_up_to_overflow_end_with_the_bits_of_the_scalar_set(isa: str) -> 
     assert done.stdout == plain.stdout
 
 
-# Where a product within an update overflows although the update itself is small, an epsilon rounds to 0, or a trace ends
-# with the sign of a zero: whether a kernel looks at every value must change nothing.
+# Where a product within an update overflows although the update itself is small, an epsilon rounds to 0, a trace ends
+# with the sign of a zero, or a mean square was written below 0: whether a kernel looks at every value must change nothing.
 CORNERS = """
 import json
 import numpy as np, streamdl as sdl
@@ -246,21 +246,26 @@ cases = {
     "rmsprop": (sdl.optim.RMSprop(0.01, epsilon=1e-50), [0, 0], [(ones, none)] * 3),
     "adam": (sdl.optim.Adam(0.01, epsilon=1e-50), [0, 0], [(ones, none)] * 3),
     "zero": (sdl.optim.NIDBD(1.0, 1e-3), [2, 2], [((1, 0), none + 1)] * 2 + [((0, 1), none + 5)]),
+    "negative mean_square": (sdl.optim.RMSprop(0.01), [1, 1], [(ones, none)] * 3),
+    "negative second_moment": (sdl.optim.Adam(0.01), [1, 1], [(ones, none)] * 3),
+    "negative normalizer": (sdl.optim.NIDBD(0.01, 1e-3), [1, 1], [(ones, none)] * 3),
 }
 found = {}
 for name, (optimizer, weights, examples) in cases.items():
-    for outputs in (1, 12):
+    for outputs, dtype in [(1, "float32"), (12, "float32"), (1, "float64"), (12, "float64")]:
         learner = sdl.Learner(
-            sdl.MLP(2, [], outputs, bias=False), loss="squared_error", optimizer=optimizer, seed=0)
+            sdl.MLP(2, [], outputs, bias=False), loss="squared_error", optimizer=optimizer, seed=0, dtype=dtype)
         learner.parameters["0.weight"][...] = 0
         learner.parameters["0.weight"][:, 0] = weights
+        if name.startswith("negative "):
+            learner.state["0.weight." + name.removeprefix("negative ")][0, 0] = -1
         for x, y in examples:
             try:
-                learner.step(np.array(x, "f4"), y[:outputs].astype("f4"))
+                learner.step(np.array(x, dtype), y[:outputs].astype(dtype))
             except ValueError:
                 pass  # refused as an overflow, by all sets or by none: `steps` is part of the state
         finite = all(np.isfinite(v).all() for v in learner.state.values())
-        found[f"{name} {outputs}"] = [learner.state_hash(), learner.cancelled, bool(finite)]
+        found[f"{name} {outputs} {dtype}"] = [learner.state_hash(), learner.cancelled, bool(finite)]
 print(json.dumps(found))
 """
 
@@ -277,6 +282,7 @@ def corners(isa: str) -> dict[str, list[Any]]:
 def test_corners_are_finite_and_end_with_the_bits_of_the_scalar_set(isa: str) -> None:
     assert corners(isa) == corners("scalar")
     assert all(finite for _, _, finite in corners(isa).values())
+    assert all(n > 0 for case, (_, n, _) in corners(isa).items() if case.startswith("negative"))
 
 
 @pytest.mark.parametrize(

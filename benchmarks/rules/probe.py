@@ -79,6 +79,20 @@ def layers(sizes: tuple[int, ...], arrays: int) -> tuple[list[_Layer], int]:
     return found, at
 
 
+def silent_rows(rows: list[_Layer], active: list[Indices]) -> list[Indices]:
+    """Of each layer, all rows that are not active."""
+    return [
+        np.setdiff1d(np.arange(layer.count, dtype=np.int32), some, assume_unique=True)
+        for layer, some in zip(rows, active, strict=True)
+    ]
+
+
+def listed(examples: list[list[Indices]]) -> tuple[Indices, Indices]:
+    """Rows layer after layer, example after example; and how many there are of each."""
+    counts = np.array([[len(part) for part in example] for example in examples], np.int32)
+    return np.concatenate([part for example in examples for part in example]), counts
+
+
 def _passes(traffic: Traffic) -> Any:
     def bits(letters: str) -> int:
         return sum(1 << traffic.arrays.index(letter) for letter in letters)
@@ -95,7 +109,7 @@ def _library() -> ctypes.CDLL:
     pointer = ctypes.c_void_p
     library.sweep.argtypes = [
         ctypes.POINTER(_Layer), ctypes.c_int, ctypes.POINTER(_Pass), ctypes.c_int, pointer, pointer,
-        ctypes.c_int,
+        pointer, ctypes.c_int,
     ]  # fmt: skip
     library.sweep.restype = None
     return library
@@ -120,17 +134,17 @@ def build(variant: str, workload: Workload) -> Competitor:
         ]
         for example in found
     ]
-    active = np.concatenate([part for example in examples for part in example])
-    counts = np.array([[len(part) for part in example] for example in examples], np.int32)
+    active, counts = listed(examples)
+    silent, _ = listed([silent_rows(rows, example) for example in examples])
     c_rows, c_passes = (_Layer * len(rows))(*rows), _passes(traffic)
 
-    def call(active: Indices, counts: Indices) -> None:
+    def call(active: Indices, silent: Indices, counts: Indices) -> None:
         library.sweep(
-            c_rows, len(c_rows), c_passes, len(c_passes), active.ctypes.data, counts.ctypes.data,
-            EXAMPLES,
+            c_rows, len(c_rows), c_passes, len(c_passes), active.ctypes.data, silent.ctypes.data,
+            counts.ctypes.data, EXAMPLES,
         )  # fmt: skip
 
-    return Competitor(call, [(active, counts)], EXAMPLES, rule=None)
+    return Competitor(call, [(active, silent, counts)], EXAMPLES, rule=None)
 
 
 def describe() -> dict[str, Any]:

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <vector>
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -71,7 +70,7 @@ void visit(const Layer& layer, const Pass& pass, float* const* rows, Lanes* sums
   }
 }
 
-void visit(const Layer& layer, const Pass& pass, const int* active, int active_count, Lanes* sums) {
+void visit(const Layer& layer, const Pass& pass, const int* rows, int count, Lanes* sums) {
   if (pass.rows == Rows::all) {
     for (std::size_t i = 0; i < layer.count; ++i) {
       float* row = layer.rows + i * layer.stride;
@@ -79,16 +78,6 @@ void visit(const Layer& layer, const Pass& pass, const int* active, int active_c
     }
     return;
   }
-  static std::vector<int> silent;
-  if (pass.rows == Rows::silent) {
-    silent.clear();
-    for (int i = 0, next = 0; i < (int)layer.count; ++i) {
-      if (next < active_count && active[next] == i) ++next;
-      else silent.push_back(i);
-    }
-  }
-  const int* rows = pass.rows == Rows::silent ? silent.data() : active;
-  const int count = pass.rows == Rows::silent ? (int)silent.size() : active_count;
   auto row = [&](int i) { return layer.rows + (std::size_t)rows[i] * layer.stride; };
   int i = 0;
   for (; i + 4 <= count; i += 4) {
@@ -117,20 +106,26 @@ float* create(std::size_t bytes) {
   return static_cast<float*>(memory);
 }
 
-// Of each example `counts` says how many rows of each layer are active, and `active` which: layer after layer, example
-// after example. As in a step, the first pass goes through the layers forth, the others back.
+// Of each example `counts` says how many rows of each layer are active, `active` which, and `silent` which are not: layer
+// after layer, example after example. As in a step, the first pass goes through the layers forth, the others back.
 void sweep(const Layer* layers, int layer_count, const Pass* passes, int pass_count, const int* active,
-           const int* counts, int examples) {
+           const int* silent, const int* counts, int examples) {
   Lanes sums[kUnroll] = {};
   for (int e = 0; e < examples; ++e) {
-    for (int p = 0; p < pass_count; ++p)
+    auto silent_count = [&](int l) { return (int)layers[l].count - counts[l]; };
+    for (int p = 0; p < pass_count; ++p) {
+      const bool of_silent = passes[p].rows == Rows::silent;
       for (int step = 0; step < layer_count; ++step) {
         const int l = p == 0 ? step : layer_count - 1 - step;
-        const int* rows = active;
-        for (int before = 0; before < l; ++before) rows += counts[before];
-        visit(layers[l], passes[p], rows, counts[l], sums);
+        const int* rows = of_silent ? silent : active;
+        for (int before = 0; before < l; ++before) rows += of_silent ? silent_count(before) : counts[before];
+        visit(layers[l], passes[p], rows, of_silent ? silent_count(l) : counts[l], sums);
       }
-    for (int l = 0; l < layer_count; ++l) active += counts[l];
+    }
+    for (int l = 0; l < layer_count; ++l) {
+      active += counts[l];
+      silent += silent_count(l);
+    }
     counts += layer_count;
   }
   Lanes total = {};

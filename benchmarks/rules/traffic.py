@@ -63,10 +63,14 @@ def _fading(arrays: str, fields: str) -> Traffic:
     return Traffic(arrays, (Pass(arrays, rows="active"), Pass(fields, rows="silent")))
 
 
-def _summed(fields: str, noise: bool = False) -> Traffic:
-    """`measure` changes the fields and reads w for the deltas below; `apply` changes w."""
-    first, second = Pass(fields, reads="w"), Pass("w", reads=fields[0])
-    return Traffic("w" + fields, (first, second), noise)
+def _summed(field: str, noise: bool = False) -> Traffic:
+    """`measure` changes the field and reads w for the deltas below; `apply` changes w.
+
+    A silent weight is not read for a delta; without noise, it rests.
+    """
+    first, last = Pass(field, reads="w", rows="active"), Pass(field, rows="silent")
+    apply = Pass("w", reads=field, rows="all" if noise else "active")
+    return Traffic("w" + field, (first, last, apply), noise)
 
 
 def _of_one_output(fields: str) -> Traffic:
@@ -91,9 +95,6 @@ def offer(rule: str, workload: str) -> Traffic:
     return traffic
 
 
-# Without noise a silent weight's utility decays, and the weight rests.
-_UPGD = Traffic("wu", (Pass("u", reads="w"), Pass("w", reads="u", rows="active")))
-
 # The keys are those of streamdl_learner.RULES.
 TRAFFIC = {
     "sgd": _active("w"),
@@ -107,13 +108,13 @@ TRAFFIC = {
         "wavh", (Pass("av", reads="wh", rows="active"), Pass("wah", rows="active"))
     ),
     "hypergradient": _summed("u"),
-    "hypergradient_per_weight": _one("wau"),
-    "meta_scalar_sgd": _one("wh"),
+    "hypergradient_per_weight": _fading("wau", "u"),
+    "meta_scalar_sgd": _fading("wh", "h"),
     "meta_scalar_adamw": _one("whmv"),
-    "meta_weightwise_sgd": _one("wha"),
-    "upgd": _UPGD,
+    "meta_weightwise_sgd": _fading("wha", "h"),
+    "upgd": _summed("u"),
     "upgd_noisy": _summed("u", noise=True),
-    "upgd_local": _UPGD,
+    "upgd_local": _summed("u"),
     "continual_backprop": _active("w"),
     "redo": _active("w"),
     "self_normalized_reset": _active("w"),

@@ -249,6 +249,7 @@ template <class T>
 struct Kernels {
   bool (*all_finite)(const T* in, int padded_count);
   T (*largest)(const T* in, int padded_count);
+  bool (*any_negative)(const T* in, int padded_count);
 
   void (*forward)(const ForwardArgs<T>&);
   void (*forward_by_output)(const ForwardArgs<T>&);

@@ -26,8 +26,12 @@ void LearnerOf<T>::measure_bounds(int l) {
   wake_layer(l, updates());
   for (size_t f = 0; f < b.most.size(); ++f) {
     T most(0);
-    for (int i = 0; i < d.vectors; ++i)
-      most = std::max(most, kernels_.largest(vector(d, i) + f * d.columns_of(i), d.columns_of(i)));
+    for (int i = 0; i < d.vectors; ++i) {
+      const T* values = vector(d, i) + f * d.columns_of(i);
+      most = std::max(most, kernels_.largest(values, d.columns_of(i)));
+      if (f && plan_->rule.fields[f - 1].has_root && kernels_.any_negative(values, d.columns_of(i)))
+        most = std::numeric_limits<T>::infinity();
+    }
     b.most[f] = most;
   }
   if (plan_->rule.field_count) b.most[0] = std::min<double>(2 * b.most[0], std::numeric_limits<T>::max());

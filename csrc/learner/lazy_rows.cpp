@@ -57,7 +57,7 @@ void LearnerOf<T>::make_up(int l, int late, uint64_t updates, bool by_leaps) {
   start_noise(noise, (uint32_t)l, updates - 1);
   a.noise = noise;
   const auto& rule = kernels_.rules[plan_->rule.index];
-  const auto missed = rule.fade && !pulled() ? rule.fade : rule.catch_up[decays()];
+  const auto missed = rows_fade() ? rule.fade : rule.catch_up[decays()];
   const auto run = by_leaps ? kernels_.leap[plan_->rule.field_count] : missed;
   if (pool_) share_update(calls_[l], run, a);
   else run(a);

@@ -97,7 +97,7 @@ LearnerOf<T>::LearnerOf(std::shared_ptr<const Plan> plan) : Learner(std::move(pl
   if (plan_->edge_methods) rewirer_ = std::make_unique<Rewirer>(*plan_);
   sums_.resize(plan_->array_names.size());
   factors_.resize(plan_->array_names.size());
-  if (kernels_.rules[plan_->rule.index].fade) silent_.resize(most + 1);
+  if (plan_->rule.fades) silent_.resize(most + 1);
   prepare_inputs();
   prepare_sharing();
   prepare_waiting();
@@ -116,10 +116,16 @@ double LearnerOf<T>::pull() const {
   return method ? hyper()[method->hyper] : 0;
 }
 
-// Whether an update leaves the weights of a source that is 0 as they are.
+// Whether an update leaves the weights of a source that is 0 as they are, with their fields,
 template <class T>
 bool LearnerOf<T>::rows_rest() const {
   return plan_->rule.silent_rows_rest && !pulled();
+}
+
+// or but for their fields.
+template <class T>
+bool LearnerOf<T>::rows_fade() const {
+  return plan_->rule.fades && plan_->rule.fades(hyper(), plan_->options.data()) && !pulled();
 }
 
 template <class T>
@@ -323,7 +329,7 @@ void LearnerOf<T>::prepare() {
                         hyper()[method->hyper + base::SelfNormalizedReset::minimum]);
   prepare_leaps();
   const bool decay = decays();
-  const bool fade_alone = !silent_.empty() && !pulled();
+  const bool fade_alone = rows_fade();
   auto fades = [&](size_t layer) { return fade_alone && plan_->lists_silent(layer) && !plan_->waits(layer); };
   auto rests = [&](size_t layer) {
     return rows_rest() || (layer < calls_.size() && (plan_->waits(layer) || fades(layer)));
@@ -470,7 +476,7 @@ void LearnerOf<T>::update_dense(int l) {
       for (int k = 0; k < d.outputs; ++k) sum[k] += out.incoming_change[k];
     }
   }
-  if (call.fades) fade(l);
+  if (call.fades && !plan_->rule.sums.before) fade(l);
   cancelled_ += a.cancelled;
   if (plan_->rule.sums.count && !plan_->rule.sums.before) add_rows(l, rows, count);
   // Twice what was seen, so that growing weights leave the fast path only now and then.
@@ -490,7 +496,7 @@ void LearnerOf<T>::fade(int l) {
   a.rows = silent_.data();
   a.bias = nullptr;
   const auto run = kernels_.rules[plan_->rule.index].fade;
-  if (pool_) share_update(calls_[l], run, a);
+  if (pool_ && !sums_units()) share_update(calls_[l], run, a);
   else run(a);
 }
 
@@ -559,7 +565,7 @@ Status LearnerOf<T>::step_within(const Input<T>& x, const Target<T>& y, double* 
   const bool watched = gauges_ && gauges_->watches(steps());
   if (watched) {
     wake_all();
-    gauges_->before_update(steps(), rows_rest());
+    gauges_->before_update(steps(), rows_rest() || rows_fade());
   }
   learn();
   if (inputs_.gathered) put_back();

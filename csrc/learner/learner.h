@@ -367,6 +367,7 @@ class LearnerOf : public Learner {
   void prepare();
   uint64_t fingerprint() const;
   bool rows_rest() const;
+  bool rows_fade() const;
 
   void plasticity();
   void continual_backprop(const MethodInfo& method);

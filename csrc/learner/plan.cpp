@@ -95,9 +95,9 @@ bool choose(Plan& plan, int index) {
   r.descends_output = Rule::descends_output;
   r.one_output = Rule::one_output || Rule::descends_output;
   r.unit_moves_silent = Rule::unit_moves_silent;
-  r.silent_rows_rest_at_last = Rule::silent_rows_rest_at_last;
   r.many_modes = Rule::many_modes;
   r.serves = &Rule::serves;
+  r.fades = Rule::fading ? &Rule::fades : nullptr;
   r.cannot_wait = base::cannot_wait<Rule>();
   if constexpr (Rule::has_closed_form) r.silent = &Rule::silent;
   if constexpr (requires { typename Rule::WithoutNoise; }) {

@@ -145,14 +145,15 @@ struct RuleInfo {
   const int* clocks = nullptr;
   base::Sums sums;
   bool silent_rows_rest = true, uses_sensitivity = false, uses_output_slope = false, uses_noise = false,
-       descends_output = false, one_output = false, unit_moves_silent = false, silent_rows_rest_at_last = false,
-       starts_at_weight = false, many_modes = false;
+       descends_output = false, one_output = false, unit_moves_silent = false, starts_at_weight = false,
+       many_modes = false;
   const char* cannot_wait = nullptr;  // or the reason why rows cannot make up for their updates one by one
   // The closed form of silent updates, or null; and with noise, the rule that is left where that is drawn later.
   bool (*silent)(const base::SilentContext&, base::SilentUpdate*) = nullptr;
   int index_without_noise = -1;
   void (*without_noise)(const double* hyper, double* of_that_rule) = nullptr;
   bool (*serves)(const double* hyper, const int* options) = nullptr;
+  bool (*fades)(const double* hyper, const int* options) = nullptr;  // or null: silent weights never lose fields alone
   bool sensitive() const { return uses_sensitivity || uses_output_slope; }
 };
 

@@ -102,7 +102,11 @@ void LearnerOf<T>::measure_dense(int l) {
   if (pool_ && !sums_units()) share_update(calls_[l], run, a);  // a unit's sum goes over all rows
   else run(a);
   cancelled_ += a.cancelled;
-  if (!sums_units()) return add_rows(l, a.rows, a.row_count);
+  if (calls_[l].fades) fade(l);
+  if (!sums_units()) {
+    const bool all = calls_[l].fades;
+    return add_rows(l, all ? scratch_[l].all : a.rows, all ? scratch_[l].units : a.row_count);
+  }
   calls_[l].moves_silent = rule.conclude_units(out.unit_sums, out.unit_factors, d.outputs, shared_of(d.array)) &&
                            plan_->rule.unit_moves_silent;
   if (!plan_->rule.sums.biases_apart || !d.has_bias) return;
@@ -160,10 +164,10 @@ void LearnerOf<T>::learn_in_two_passes() {
   measuring_ = false;
   if (!conclude()) return;
   leaps_.applied = true;
-  const bool rest = plan_->rule.silent_rows_rest_at_last && decay_rate() == 0 && pull() == 0;
+  const bool rest = rows_fade();
   for (int l = (int)calls_.size(); l-- > 0;) {
     Call& c = calls_[l];
-    if (rest && plan_->boundaries[l].skips && !c.incoming) {  // incoming sums add up over tiles of all rows
+    if (rest && plan_->boundaries[l].skips) {
       c.update.rows = scratch_[l].active;
       c.update.row_count = scratch_[l].count;
     }

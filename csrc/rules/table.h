@@ -28,6 +28,7 @@ struct Field {
   const char* name;
   int start;            // index of the hyper-parameter it starts at, kStartsAtZero or kStartsAtWeight; also when reborn
   const char* meaning;  // one line
+  bool has_root = false;  // `bound` takes for granted that it is not negative, as a user may have written it
 };
 
 // A number that many weights share: it is part of the state, as a double, and runs on when units are regenerated.
@@ -115,8 +116,6 @@ struct RuleDefaults {
   static constexpr unsigned measure_writes = ~0u, apply_writes = ~0u;
   // Scope::unit: whether a sum can change weights whose input is silent.
   static constexpr bool unit_moves_silent = false;
-  // Sums::before: x = 0 changes nothing in the second pass.
-  static constexpr bool silent_rows_rest_at_last = false;
   static constexpr bool uses_sensitivity = false;
   static constexpr bool uses_output_slope = false;  // d is |d (sum of squared outputs) / d w| instead
   static constexpr bool uses_exponential = false;
@@ -126,8 +125,10 @@ struct RuleDefaults {
   static constexpr bool descends_output = false;   // g is the gradient of minus the output, the error comes apart
   static constexpr bool one_output = false;        // defined for one output and squared error, as those are, too
 
-  // Fields, one bit each, that x = 0 changes, by `fade`, while all else stays as it is; without decay.
+  // Fields, one bit each, that x = 0 changes, by `fade`, while all else stays as it is; without decay, and where `fades`
+  // says so. With Sums::before, in the first pass; `fade` then sets what the weight contributes.
   static constexpr unsigned fading = 0;
+  static bool fades(const double*, const int*) { return true; }
 
   // Whether updates of silent weights have a closed form, `silent`; where it returns false, not with these numbers.
   static constexpr bool has_closed_form = false;

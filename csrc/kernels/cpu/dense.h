@@ -160,6 +160,14 @@ T largest(const T* in, int padded_count) {
   return maximum(most);
 }
 
+template <class T>
+bool any_negative(const T* in, int padded_count) {
+  using V = Lanes<T>;
+  V least(0);
+  for (int j = 0; j < padded_count; j += V::width) least = min(load(in + j), least);
+  return !all(least == V(0));
+}
+
 // The largest finite number.
 template <class T>
 inline constexpr T kFinite = sizeof(T) == 4 ? (T)0x1.fffffep127 : (T)0x1.fffffffffffffp1023;

@@ -1,7 +1,7 @@
 // Rows that were silent for a while make up for the updates that they slept through: x = 0 in each of them.
 #pragma once
 
-#include "kernels/cpu/update.h"
+#include "kernels/cpu/measure.h"
 
 STREAMDL_BEGIN
 
@@ -48,35 +48,51 @@ STREAMDL_HD bool catch_up_abreast(const UpdateArgs<T>& a, C& c, T* p, uint32_t m
   return true;
 }
 
-// Of the listed rows only fields change, in one update or in as many as each missed.
+// Of the listed rows only fields change, in one update or in as many as each missed. Where the rule adds up before it
+// writes, they contribute.
 template <class Rule, class T>
 void fade(UpdateArgs<T>& args) {
   using V = Register<T>;
-  constexpr int kAbreast = 8, kFields = Rule::field_count;
+  constexpr int kAbreast = 8, kFields = Rule::field_count, kPieces = Lanes<T>::width / V::width;
+  constexpr bool adds = Rule::sums.before, to_units = adds && kOfUnits<Rule>;
+  static_assert(!adds || Rule::sums.count == 1);
   const UpdateArgs<T> a = args;
-  const auto c = make_context<Rule, false, true, V>(a);
-  auto piece = [&]<int kCount>(T* p, const T* next, uint32_t n) __attribute__((always_inline)) {
+  auto c = make_context<Rule, false, true, V>(a);
+  V part[kPieces];
+  auto piece = [&]<int kCount>(T* row, const T* next, int j, uint32_t n) __attribute__((always_inline)) {
     V f[kCount][kFields];
     for (int r = 0; r < kCount; ++r)
       for (int k = 0; k < kFields; ++k)
-        if (const ptrdiff_t field = (k + 1) * a.columns + r * V::width; Rule::fading >> k & 1) {
+        if (const ptrdiff_t field = (k + 1) * a.columns + j + r * V::width; Rule::fading >> k & 1) {
           ask_for(next + field);
-          f[r][k] = load_register(p + field);
+          f[r][k] = load_register(row + field);
         }
+    if constexpr (adds) {  // rows whose sums are wanted wait for nothing
+      for (int r = 0; r < kCount; ++r) {
+        const int at = j + r * V::width;
+        Rule::fade(f[r], c);
+        mask_parts<Rule, V>(c, at, a.used);
+        if constexpr (to_units) add_to_unit<Rule>(a.unit_sums + at, c.part[0]);
+        else part[at / V::width % kPieces] = with_part<Rule>(part[at / V::width % kPieces], c.part[0]);
+      }
+    } else {
 #pragma GCC unroll 1
-    for (; n; --n)
+      for (; n; --n)
 #pragma GCC unroll 8
-      for (int r = 0; r < kCount; ++r) Rule::fade(f[r], c);
-    for (int r = 0; r < kCount; ++r) store_fields<Rule, Rule::fading>(p + r * V::width, a.columns, f[r]);
+        for (int r = 0; r < kCount; ++r) Rule::fade(f[r], c);
+    }
+    for (int r = 0; r < kCount; ++r) store_fields<Rule, Rule::fading>(row + j + r * V::width, a.columns, f[r]);
   };
   for (int i = 0; i < a.row_count; ++i) {
     T* const row = a.weights + a.rows[i] * a.row_stride;
     const T* const next = a.weights + a.rows[i + 1] * a.row_stride;
     const uint32_t updates = a.missed ? a.missed[i] : 1;
+    for (V& p : part) p = V(kNoPart<Rule, T>);
     int j = 0;
     for (; j + kAbreast * V::width <= a.used; j += kAbreast * V::width)
-      piece.template operator()<kAbreast>(row + j, next + j, updates);
-    for (; j < a.used; j += V::width) piece.template operator()<1>(row + j, next + j, updates);
+      piece.template operator()<kAbreast>(row, next, j, updates);
+    for (; j < a.used; j += V::width) piece.template operator()<1>(row, next, j, updates);
+    if constexpr (adds && !to_units) a.row_sums[0][a.rows[i]] = total_of<Rule>(join(part));
   }
 }
 

@@ -45,6 +45,9 @@ constexpr unsigned bounded_mode_of(unsigned m) {
   return m | kBounded;
 }
 
+template <class Rule>
+inline constexpr bool kAlwaysFades = Rule::fading && &Rule::fades == &RuleDefaults::fades;
+
 template <class Rule, class T>
 constexpr RuleKernels<T> rule_kernels() {
   RuleKernels<T> k{};
@@ -71,7 +74,7 @@ constexpr RuleKernels<T> rule_kernels() {
   k.update_stored[0] = &update_stored<Rule, mode_of<Rule>(0) != 0, T>;
   k.update_stored[1] = &update_stored<Rule, true, T>;
   if constexpr (!cannot_wait<Rule>()) {
-    if constexpr (!Rule::fading) k.catch_up[0] = &catch_up<Rule, mode_of<Rule>(0) != 0, T>;
+    if constexpr (!kAlwaysFades<Rule>) k.catch_up[0] = &catch_up<Rule, mode_of<Rule>(0) != 0, T>;
     k.catch_up[1] = &catch_up<Rule, true, T>;
   }
   if constexpr (Rule::fading) k.fade = &fade<Rule, T>;
@@ -97,7 +100,7 @@ const Kernels<T>& table() {
 #define STREAMDL_UTILITY(U, name) &utility<U, T>,
   // clang-format off
   static constexpr Kernels<T> kernels = {
-      &all_finite<T>, &largest<T>,
+      &all_finite<T>, &largest<T>, &any_negative<T>,
       &forward<T>, &forward_by_output<T>, &backward<T>, &backward_by_output<T>,
       &forward_edges<T>, &backward_edges<T>, &edge_utility<T>, &absolute_sum<T>, &accumulate<T>,
       &look<T>,

@@ -27,7 +27,7 @@ struct Adam : RuleDefaults {
   static constexpr int field_count = 2;
   static constexpr Field fields[] = {
       {"first_moment", kStartsAtZero, "m: decaying mean of the gradient"},
-      {"second_moment", kStartsAtZero, "v: decaying mean of the squared gradient"},
+      {"second_moment", kStartsAtZero, "v: decaying mean of the squared gradient", true},
   };
   static constexpr bool many_modes = true;
   static constexpr unsigned shown_by_weight = 1;

@@ -13,7 +13,8 @@ struct HypergradientDefaults : RuleDefaults {
       "a += meta_step_size sum over all weights of g u (per_weight: g u of each);  "
       "u = momentum u + g, or Adam's m-hat / (sqrt(v-hat) + epsilon);  w -= a u",
       "Baydin, Cornish, Martinez Rubio, Schmidt and Wood, 2018",
-      "one field and two passes (per weight: two fields and one pass); base adam: two more, one root and one division"};
+      "one field and two passes (per weight: two fields and one pass); base adam: two more, one root and one division; "
+      "silent rows are visited, of base sgd without momentum only their u"};
   static constexpr const char* when =
       "A single step size that should find its own value, at little cost. The meta step size depends on the scale of "
       "the loss: search it over orders of magnitude.";
@@ -37,6 +38,8 @@ struct HypergradientDefaults : RuleDefaults {
   static constexpr Field kDirection = {"direction", kStartsAtZero, "u: direction of the last step"};
   static constexpr Field kFirst = {"first_moment", kStartsAtZero, "m: decaying mean of the gradient"};
   static constexpr Field kSecond = {"second_moment", kStartsAtZero, "v: decaying mean of the squared gradient"};
+
+  static bool fades(const double* hyper, const int*) { return hyper[momentum] == 0; }
 
   // f: u, and for Adam m and v.
   template <bool kAdam, class V, class C>
@@ -62,7 +65,14 @@ struct HypergradientOfNetwork : HypergradientDefaults {
   static constexpr Sums sums = {1, Scope::network, true};
   static constexpr unsigned apply_writes = 0;
 
+  static constexpr unsigned fading = kAdam ? 0 : 1;
+
   static bool serves(const double*, const int* o) { return o[base] == kAdam && !o[per_weight]; }
+
+  template <class V, class C>
+  STREAMDL_HD static void fade(V* f, C& c) {
+    f[0] = c.part[0] = V(0);
+  }
 
   template <class V, class G, class C>
   STREAMDL_HD static void measure(V w, const G& gradient, V, V* f, C& c) {
@@ -87,7 +97,14 @@ struct HypergradientPerWeight : HypergradientDefaults {
   static constexpr int clock_count = kAdam ? 2 : 0;
   static constexpr int clocks[] = {beta1, beta2};
 
+  static constexpr unsigned fading = kAdam ? 0 : 0b10;
+
   static bool serves(const double*, const int* o) { return o[base] == kAdam && o[per_weight]; }
+
+  template <class V, class C>
+  STREAMDL_HD static void fade(V* f, C&) {
+    f[1] = V(0);
+  }
 
   template <class V, class G, class C>
   STREAMDL_HD static void apply(V& w, const G& gradient, V, V* f, const C& c) {

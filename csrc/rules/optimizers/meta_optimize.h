@@ -16,7 +16,8 @@ struct MetaOptimizeDefaults : RuleDefaults {
       "m = sum over the block of h g;  c = a (u + kappa w);  w -= c;  h = gamma (1 - kappa a) h - c;  "
       "ln a -= theta times the meta update's direction of m, with u the base update's direction",
       "Sharifnassab, Salehkaleybar and Sutton, 2025",
-      "one field and those of base and meta update (per weight: one more), one pass; silent rows are visited"};
+      "one field and those of base and meta update (per weight: one more), one pass; silent rows are visited, without "
+      "weight decay and under base and meta updates without momentum only their h and mean squares"};
   static constexpr const char* when =
       "Step sizes that answer for their effect on later losses, under a base update of your choice. One step size for "
       "the network is the cheapest; one per weight finds the inputs that matter.";
@@ -126,6 +127,20 @@ struct MetaOptimizeDefaults : RuleDefaults {
     return normalized(kFields == 2 ? moments[0] : g, square, c.shared[base_scale]);
   }
 
+  // A silent weight stays where nothing decays it and no update has a momentum, per weight also of its step size.
+  static bool rests(const double* hyper, const int* options) {
+    const Moments moments = base_moments(options[base]);
+    return hyper[weight_decay] == 0 && (moments == Moments::none || moments == Moments::mean_square);
+  }
+  template <class V, class C>
+  STREAMDL_HD static void fade_trace(V& h, const C& c) {
+    h = flushed(c.hyper[discount] * h);
+  }
+  template <class V>
+  STREAMDL_HD static void fade_square(V& square, V decay) {
+    square = flushed(decay * square);
+  }
+
   // w and h after one base update; returns m of this weight.
   template <int kFields, class V, class G, class C>
   STREAMDL_HD static V descend(V& w, V a, V& h, V* moments, const G& gradient, const C& c) {
@@ -144,6 +159,15 @@ struct MetaOptimizeBlocksKernel : MetaOptimizeDefaults {
   static constexpr int field_count = 1 + kBaseFields;
   static constexpr int shared_count = 5;
   static constexpr Sums sums = {1};
+
+  static constexpr unsigned fading = kBaseFields == 0 ? 1 : kBaseFields == 1 ? 0b11 : 0;
+  static bool fades(const double* hyper, const int* options) { return rests(hyper, options); }
+
+  template <class V, class C>
+  STREAMDL_HD static void fade(V* f, const C& c) {
+    fade_trace(f[0], c);
+    if constexpr (kBaseFields) fade_square(f[1], c.hyper[normalizer]);
+  }
 
   static void conclude(const Conclusion& c) {
     double* moments = c.shared + block_momentum;
@@ -168,6 +192,20 @@ template <int kBaseFields, int kMetaFields>
 struct MetaOptimizePerWeightKernel : MetaOptimizeDefaults {
   static constexpr int field_count = 2 + kBaseFields + kMetaFields;
   static constexpr int shared_count = 2;
+
+  // h, and mean squares.
+  static constexpr unsigned fading =
+      kBaseFields < 2 && kMetaFields < 2 ? 1u | (kBaseFields | kMetaFields << kBaseFields) << 2 : 0u;
+  static bool fades(const double* hyper, const int* options) {
+    return rests(hyper, options) && (options[meta] == MetaSGD || options[meta] == MetaRMSProp);
+  }
+
+  template <class V, class C>
+  STREAMDL_HD static void fade(V* f, const C& c) {
+    fade_trace(f[0], c);
+    if constexpr (kBaseFields) fade_square(f[2], c.hyper[normalizer]);
+    if constexpr (kMetaFields) fade_square(f[2 + kBaseFields], c.hyper[meta_normalizer]);
+  }
 
   static bool bound(double* most, double g, const double* hyper)
     requires(field_count == 2)

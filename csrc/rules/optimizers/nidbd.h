@@ -44,7 +44,7 @@ struct NIDBDRule : RuleDefaults {
   static constexpr Field fields[] = {
       {"step_size", step_size, "a = exp(beta): this weight's step size"},
       {"weight_trace", kStartsAtZero, "h: decaying trace of recent changes of the weight"},
-      {"normalizer", kStartsAtOne, "n: mean square"},
+      {"normalizer", kStartsAtOne, "n: mean square", true},
       {"mean", kStartsAtZero, "m: decaying mean of g"},
   };
   static constexpr bool uses_sensitivity = true;

@@ -22,7 +22,7 @@ struct RMSprop : RuleDefaults {
   };
   static constexpr int field_count = 1;
   static constexpr Field fields[] = {
-      {"mean_square", kStartsAtZero, "v: decaying mean of the squared gradient"},
+      {"mean_square", kStartsAtZero, "v: decaying mean of the squared gradient", true},
   };
   static constexpr bool many_modes = true;
 

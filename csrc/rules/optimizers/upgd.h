@@ -17,7 +17,7 @@ struct UPGDRule : RuleDefaults {
       "protecting=False: w -= alpha (g + sigma xi (1 - s));  adaptive: Adam's direction in place of g",
       "Elsayed and Mahmood, 2024",
       "one field (adaptive: three), two passes, one sigmoid and, with noise, one normal draw; silent rows are visited, "
-      "without noise by the first pass alone"};
+      "with neither noise nor adaptive only their u"};
   static constexpr const char* when =
       "Sequences of tasks where what is useful must be kept while the rest stays able to learn: useful weights are "
       "held, useless ones are moved by the gradient and by noise. noise=0 spares the draw, which is two thirds of the "
@@ -59,10 +59,18 @@ struct UPGDRule : RuleDefaults {
   static constexpr Sums sums = {1, kLocal ? Scope::unit : Scope::network, true, !kLocal, kLocal};
   static constexpr unsigned apply_writes = 0;
   static constexpr bool uses_noise = kNoise;
-  static constexpr bool silent_rows_rest_at_last = !kAdaptive && !kNoise;
 
   static bool serves(const double* hyper, const int* o) {
     return o[scope] == kLocal && o[adaptive] == kAdaptive && (hyper[noise] != 0) == kNoise;
+  }
+
+  static constexpr unsigned fading = kAdaptive || kNoise ? 0 : 1;
+
+  template <class V, class C>
+  STREAMDL_HD static void fade(V* f, C& c) {
+    V& u = f[0];
+    u = flushed(c.hyper[utility_decay] * u);
+    c.part[0] = kLocal ? u * u : u;
   }
 
   static void begin(double* shared, const double* hyper, double t) {
