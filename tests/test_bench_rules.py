@@ -34,6 +34,7 @@ traffic: Any = importlib.import_module("benchmarks.rules.traffic")
 workloads: Any = importlib.import_module("benchmarks.common.workloads")
 
 SMALL = workloads.Workload("small", (6, 40, 3), "squared_error", 0.003, 400, 16)
+DEEP = workloads.Workload("deep", (6, 40, 30, 3), "squared_error", 0.003, 400, 16)
 SMALL_WITH_ONE = workloads.Workload("small", (6, 40, 1), "squared_error", 0.003, 400, 16)
 
 
@@ -155,16 +156,16 @@ def test_rows_lie_as_in_a_learner() -> None:
 
 @pytest.mark.usefixtures("compiler")
 def test_a_probe_sweeps_the_rows_that_its_rule_has_active() -> None:
-    built = probe.build("momentum", SMALL)
+    built = probe.build("momentum", DEEP)
     ((active, silent, counts),) = built.arguments
-    inputs, hidden = probe.active_rows(SMALL, "momentum")[3]
+    inputs, hidden, _ = probe.active_rows(DEEP, "momentum")[3]
     start = counts[:3].sum()
     np.testing.assert_array_equal(active[start : start + 6], inputs)  # Gaussian: all six
     assert 0 < len(hidden) < 40
-    of_inputs, of_hidden = counts[0]
+    of_inputs, of_hidden, _ = counts[0]
     rows = [*active[of_inputs:][:of_hidden], *silent[6 - of_inputs :][: 40 - of_hidden]]
     assert sorted(rows) == list(range(40))
-    share = probe.describe()["active_share"]["small"]["momentum"]
+    share = probe.describe()["active_share"]["deep"]["momentum"]
     assert 0.3 < share < 0.95
     built.call(active, silent, counts)
 
