@@ -43,11 +43,16 @@ class SparseLinear(Linear):
         first = int(self.targets[j, slot])
         return slice(first, first + self.block)
 
+    def of_blocks(self, values: Array, firsts: Indices) -> Array:
+        """Sums of `values` over the blocks that begin at `firsts`."""
+        sums: Array = values[firsts[:, None] + np.arange(self.block)].sum(axis=1)
+        return sums
+
     @property
     def mask(self) -> NDArray[np.bool_]:
         mask = np.zeros(self.parameters["weight"].shape, dtype=bool)
-        for j, slot in np.ndindex(*self.targets.shape):
-            mask[j, self.columns(j, slot)] = True
+        columns = self.targets[:, :, None] + np.arange(self.block)
+        np.put_along_axis(mask, columns.reshape(len(mask), -1), True, axis=1)
         return mask
 
     def present(self, parameter: str) -> Array | float:
@@ -121,9 +126,8 @@ class Rewiring(Plasticity):
 
     def rewire(self, layer: int, j: int, optimizer: Optimizer) -> None:
         sparse, names = self.layers[layer]
-        worth = self.worth(layer)
-        slots = range(sparse.targets.shape[1])
-        order = sorted(slots, key=lambda s: (float(np.sum(worth[j, sparse.columns(j, s)])), s))
+        worth = sparse.of_blocks(self.worth(layer)[j], sparse.targets[j])
+        order = [int(slot) for slot in np.argsort(worth, kind="stable")]
         dropped = order[: self.slots(layer, j)]
         for slot, target in zip(dropped, self.destinations(layer, j, dropped), strict=True):
             self.clear(layer, j, sparse.columns(j, slot), optimizer)
@@ -150,13 +154,11 @@ class RigL(Rewiring):
 
     def candidates(self, layer: int, j: int) -> list[int]:
         sparse = self.layers[layer][0]
-        score = {
-            int(k): float(np.sum(np.abs(sparse.delta[k : k + sparse.block])))
-            for k in self.free(sparse, sparse.targets[j])
-        }
+        free = self.free(sparse, sparse.targets[j])
         # x_j is the same for all of them, and multiplying by it could only round.
-        ranked = sorted(score, key=lambda k: (-score[k], k))
-        return [k for k in ranked if score[k] > 0 and sparse.x[j] != 0]
+        score = sparse.of_blocks(np.abs(sparse.delta), free)
+        ranked = np.argsort(-score, kind="stable")
+        return [int(free[k]) for k in ranked if score[k] > 0 and sparse.x[j] != 0]
 
     def slots(self, layer: int, j: int) -> int:
         return min(super().slots(layer, j), len(self.candidates(layer, j)))
